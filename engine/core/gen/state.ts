@@ -88,5 +88,6 @@ export const S = {
   /** RIP of the first instruction of the current block */ BLOCK_RIP: 0x4c0,
   /** set to end the current block after this instruction */ LEAVE_BLOCK: 0x4c8,
   PCPU_ID: 0x4cc,
+  /** first record of the block being executed; 0: its instructions are accounted for */ BLOCK: 0x4d0,
 } as const;
-export const STATE_SIZE = 0x4d0;
+export const STATE_SIZE = 0x4d4;

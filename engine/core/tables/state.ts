@@ -84,4 +84,5 @@ export const stateTable: readonly StateRow[] = [
   ['BLOCK_RIP', 'u64', 1, 'RIP of the first instruction of the current block'],
   ['LEAVE_BLOCK', 'u32', 1, 'set to end the current block after this instruction'],
   ['PCPU_ID', 'u32', 1, ''],
+  ['BLOCK', 'u32', 1, 'first record of the block being executed; 0: its instructions are accounted for'],
 ];

@@ -99,3 +99,4 @@ export const S_IDT_VECTORING_ERROR_CODE: usize = 0x4a8;
 /** RIP of the first instruction of the current block */ export const S_BLOCK_RIP: usize = 0x4c0;
 /** set to end the current block after this instruction */ export const S_LEAVE_BLOCK: usize = 0x4c8;
 export const S_PCPU_ID: usize = 0x4cc;
+/** first record of the block being executed; 0: its instructions are accounted for */ export const S_BLOCK: usize = 0x4d0;
