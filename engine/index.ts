@@ -1,0 +1,20 @@
+/** The engine's one door for hosts: main, the command lines and tests use this and contract/, nothing behind it. */
+export { Machine } from './machine/machine.ts';
+export type { MachineEvents, MachineOptions, VmEnd } from './machine/machine.ts';
+export { VmStore } from './machine/vm_store.ts';
+export type { StoredVm } from './machine/vm_store.ts';
+export { RuntimeRegistry } from './machine/registry.ts';
+export type { RegistryEntry } from './machine/registry.ts';
+export { checkDefinition } from './machine/check_definition.ts';
+export type { CheckContext, FieldProblem } from './machine/check_definition.ts';
+export { askMonitor, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, QUERY_SUSPENDED } from './machine/monitor.ts';
+export { cacheDir, dataDir, guestImages, runtimeDir } from './machine/paths.ts';
+export { DEFAULT_BOOTARGS, defaultDefinition, ensureSample, makeDisk } from './machine/sample.ts';
+export { HostError } from './lib/errors.ts';
+
+/** Board memory of the NUC in the window, MiB. */
+export const NUC_MEMORY_MIB = 3072;
+export const NUC_PCPUS = 4;
+
+/** The module to run as the NUC process (contract/nuc_protocol.ts). */
+export const nucProcessEntry = new URL('./machine/nuc_process.ts', import.meta.url);

@@ -1,0 +1,257 @@
+/**
+ * A NUC with its VMs: joins hypervisor, device model and host backends, keeps the registry, the monitor sockets and
+ * the consoles. The NUC process and the acrn-dm command line both run VMs through this class.
+ */
+import type { ConsoleInfo, VmState, VmStats } from '../contract/engine_api.ts';
+import type { RunningVm } from '../contract/nuc_protocol.ts';
+import { runDeviceModel, type DeviceModelHandle } from '../devicemodel/core/main.ts';
+import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
+import type { CharBackend, CharBackendSpec, HostBackends } from '../devicemodel/backends_if.ts';
+import { tapConsole } from '../host/console_tap.ts';
+import { createHostBackends } from '../host/index.ts';
+import { HostError } from '../lib/errors.ts';
+import { createNuc, type Nuc } from '../sos/index.ts';
+import { ConsoleHub } from './console_hub.ts';
+import { openMonitor, QUERY_RUNNING, QUERY_SUSPENDED } from './monitor.ts';
+import { RuntimeRegistry } from './registry.ts';
+
+const STATS_MS = 1000;
+
+export interface MachineOptions {
+  memoryMiB: number;
+  pcpus: number;
+  runtimeDir: string;
+  log(line: string): void;
+}
+
+export interface MachineEvents {
+  changed(vm: RunningVm): void;
+  output(name: string, consoleId: string, data: string): void;
+  stats(stats: VmStats): void;
+}
+
+/** How a VM ended. */
+export interface VmEnd { how: string; detail: string }
+
+class MachineVm {
+  readonly options: AcrnDmOptions;
+  readonly hubs = new Map<string, ConsoleHub>();
+  readonly startedAt = Date.now();
+  state: VmState = 'starting';
+  detail = '';
+  problem: RunningVm['problem'];
+  handle: DeviceModelHandle | undefined;
+  lastStats = { instructions: 0, cpuNs: 0, exits: {} as Record<string, number>, atMs: 0 };
+
+  constructor(options: AcrnDmOptions) { this.options = options; }
+
+  get running(): RunningVm {
+    return {
+      name: this.options.vmName, state: this.state, vmid: this.handle?.vm.vmid ?? 0, cpuAffinity: [...this.options.cpuAffinity],
+      memoryMiB: this.options.memoryBytes / 2 ** 20, startedAt: this.startedAt, detail: this.detail, problem: this.problem,
+      consoles: [...this.hubs.values()].map((hub) => hub.info),
+    };
+  }
+}
+
+export class Machine {
+  readonly #options: MachineOptions;
+  readonly #events: MachineEvents;
+  readonly #registry: RuntimeRegistry;
+  readonly #vms = new Map<string, MachineVm>();
+  #nuc: Promise<Nuc> | undefined;
+  #statsTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: MachineOptions, events: MachineEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#registry = new RuntimeRegistry(options.runtimeDir);
+  }
+
+  /** pCPUs that no running VM of this user has. */
+  async freePcpus(): Promise<number[]> {
+    const taken = (await this.#registry.list()).flatMap((vm) => vm.cpuAffinity);
+    return Array.from({ length: this.#options.pcpus }, (_, id) => id).filter((id) => !taken.includes(id));
+  }
+
+  /**
+   * Starts a VM; resolves when its vCPUs run. Throws HostError, and then nothing of the VM is left.
+   * @param print takes acrn-dm's progress lines
+   * @returns the VM and its end
+   */
+  async start(options: AcrnDmOptions, print: (line: string) => void): Promise<{ vm: RunningVm; stopped: Promise<VmEnd> }> {
+    const name = options.vmName;
+    const resolved: AcrnDmOptions = { ...options, cpuAffinity: options.cpuAffinity.length > 0 ? options.cpuAffinity : (await this.freePcpus()).slice(0, 1) };
+    if (resolved.cpuAffinity.length === 0) {
+      throw new HostError('PCPU_TAKEN', { what: `VM ${name} cannot be started`, why: 'every pCPU is taken', todo: 'Stop a VM first' });
+    }
+    const entry = await this.#registry.enter({ name, cpuAffinity: resolved.cpuAffinity, memoryMiB: options.memoryBytes / 2 ** 20 });
+    const vm = new MachineVm(resolved);
+    this.#vms.set(name, vm);
+    this.#changed(vm);
+    let closeMonitor: (() => void) | undefined;
+    const cleanUp = (): void => {
+      closeMonitor?.();
+      entry.remove();
+      for (const hub of vm.hubs.values()) hub.close();
+      this.#vms.delete(name);
+      if (this.#vms.size === 0) this.#stopStats();
+    };
+    try {
+      const nuc = await (this.#nuc ??= createNuc(this.#options));
+      const handle = await runDeviceModel({
+        options: resolved,
+        vhm: nuc,
+        host: this.#tappedBackends(vm, entry),
+        print: (line) => {
+          vm.detail = line;
+          print(line);
+        },
+      });
+      vm.handle = handle;
+      vm.state = 'running';
+      closeMonitor = await openMonitor(this.#options.runtimeDir, name, this.#monitorHandlers(name));
+      this.#startStats();
+      this.#changed(vm);
+      const stopped = handle.stopped.then((end) => {
+        vm.state = end.how === 'triplefault' || end.how === 'error' ? 'crashed' : 'stopped';
+        vm.detail = end.detail;
+        if (vm.state === 'crashed') vm.problem = { code: 'VM_CRASHED', what: `VM ${name} stopped by itself`, why: end.detail, todo: 'See its console and log, then start it again' };
+        this.#changed(vm);
+        cleanUp();
+        return end;
+      });
+      return { vm: vm.running, stopped };
+    } catch (error) {
+      vm.state = 'stopped';
+      cleanUp();
+      this.#changed(vm);
+      throw error;
+    }
+  }
+
+  /** Asks the guest to power off by its power button, or with `force` pulls the plug. */
+  async stop(name: string, force: boolean): Promise<RunningVm> {
+    const vm = this.#get(name);
+    vm.state = 'stopping';
+    this.#changed(vm);
+    if (force) await vm.handle!.forceOff();
+    else vm.handle!.powerButton();
+    return vm.running;
+  }
+
+  async reset(name: string): Promise<RunningVm> {
+    const vm = this.#get(name);
+    await vm.handle!.reset();
+    return this.#set(vm, 'running');
+  }
+
+  async pause(name: string): Promise<RunningVm> {
+    const vm = this.#get(name);
+    await vm.handle!.pause();
+    return this.#set(vm, 'paused');
+  }
+
+  async resume(name: string): Promise<RunningVm> {
+    const vm = this.#get(name);
+    vm.handle!.resume();
+    return this.#set(vm, 'running');
+  }
+
+  /** Throws HostError NO_SUCH_CONSOLE. */
+  console(name: string, consoleId: string): ConsoleHub {
+    const hub = this.#vms.get(name)?.hubs.get(consoleId);
+    if (hub) return hub;
+    throw new HostError('NO_SUCH_CONSOLE', { what: `There is no console ${consoleId} of VM ${name}`, why: 'the VM does not run or has no such console', todo: 'Start the VM' });
+  }
+
+  /** Pulls the plug of every VM and gives the board back. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#vms.values()].map(async (vm) => {
+      await vm.handle?.forceOff();
+      await vm.handle?.stopped;
+    }));
+    this.#stopStats();
+    await (await this.#nuc)?.close();
+    this.#nuc = undefined;
+  }
+
+  #get(name: string): MachineVm {
+    const vm = this.#vms.get(name);
+    if (vm?.handle) return vm;
+    throw new HostError('VM_NOT_RUNNING', { what: `VM ${name} cannot be reached`, why: 'it does not run', todo: 'Start it first' });
+  }
+
+  #set(vm: MachineVm, state: VmState): RunningVm {
+    vm.state = state;
+    this.#changed(vm);
+    return vm.running;
+  }
+
+  #changed(vm: MachineVm): void {
+    this.#events.changed(vm.running);
+  }
+
+  /** The host's backends with every character device's bytes shown to a console hub too. */
+  #tappedBackends(vm: MachineVm, entry: { update(consoles: ConsoleInfo[]): Promise<void> }): HostBackends {
+    const host = createHostBackends({ runtimeDir: this.#options.runtimeDir, vmName: vm.options.vmName });
+    const openChar = async (spec: CharBackendSpec, owner: string): Promise<CharBackend> => {
+      const inner = await host.openChar(spec, owner);
+      const id = owner.replaceAll(' ', ':');
+      const info: ConsoleInfo = { id, title: consoleTitle(owner), kind: spec.kind, where: inner.where };
+      const tapped = tapConsole(inner, (bytes) => hub.output(bytes));
+      const hub: ConsoleHub = new ConsoleHub(info, tapped.inject, (data) => this.#events.output(vm.options.vmName, id, data));
+      vm.hubs.set(id, hub);
+      await entry.update(vm.running.consoles);
+      this.#changed(vm);
+      return tapped.backend;
+    };
+    return new Proxy(host, { get: (target, key, receiver) => (key === 'openChar' ? openChar : Reflect.get(target, key, receiver)) });
+  }
+
+  #monitorHandlers(name: string) {
+    const done = async (work: () => Promise<unknown>): Promise<number> => work().then(() => 0, () => -1);
+    return {
+      stop: (force: boolean) => done(() => this.stop(name, force)),
+      pause: () => done(() => this.pause(name)),
+      resume: () => done(() => this.resume(name)),
+      reset: () => done(() => this.reset(name)),
+      state: () => (this.#vms.get(name)?.state === 'paused' ? QUERY_SUSPENDED : QUERY_RUNNING),
+    };
+  }
+
+  #startStats(): void {
+    this.#statsTimer ??= setInterval(() => void this.#sample(), STATS_MS).unref();
+  }
+
+  #stopStats(): void {
+    clearInterval(this.#statsTimer);
+    this.#statsTimer = undefined;
+  }
+
+  async #sample(): Promise<void> {
+    const nuc = await this.#nuc;
+    for (const vm of this.#vms.values()) {
+      if (!nuc || !vm.handle) continue;
+      const now = { ...nuc.stats(vm.handle.vm.vmid), atMs: performance.now() };
+      const last = vm.lastStats;
+      const seconds = (now.atMs - last.atMs) / 1000;
+      if (last.atMs > 0 && seconds > 0) {
+        const exits = Object.fromEntries(Object.entries(now.exits).map(([reason, count]) => [reason, Math.max(0, (count - (last.exits[reason] ?? 0)) / seconds)]));
+        this.#events.stats({
+          name: vm.options.vmName, atMs: Date.now(), exits,
+          mips: Math.max(0, (now.instructions - last.instructions) / seconds / 1e6),
+          cpuShare: Math.max(0, (now.cpuNs - last.cpuNs) / seconds / 1e9),
+        });
+      }
+      vm.lastStats = now;
+    }
+  }
+}
+
+/** 'virtio-console pty_port' is shown by its port name, 'com1' as the guest's ttyS0. */
+function consoleTitle(owner: string): string {
+  const com = /^com(\d)$/i.exec(owner);
+  if (com) return `ttyS${Number(com[1]) - 1} · ${owner.toUpperCase()}`;
+  return owner.replace(/^virtio-console\s+/, '');
+}

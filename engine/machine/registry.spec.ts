@@ -1,0 +1,39 @@
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { RuntimeRegistry } from './registry.ts';
+
+const fresh = () => new RuntimeRegistry(mkdtempSync(join(tmpdir(), 'acrn-run-')));
+const vm = (name: string, cpuAffinity: number[]) => ({ name, cpuAffinity, memoryMiB: 256 });
+
+test('a running VM is listed until it is removed', async () => {
+  const registry = fresh();
+  const entry = await registry.enter(vm('vm1', [1]));
+  expect((await registry.list()).map((r) => [r.name, r.pid])).toEqual([['vm1', process.pid]]);
+  entry.remove();
+  expect(await registry.list()).toEqual([]);
+});
+
+test('a pCPU belongs to one VM, and the refusal names the holder and the free ones', async () => {
+  const registry = fresh();
+  await registry.enter(vm('vm1', [1, 2]));
+  await expect(registry.enter(vm('vm2', [2]))).rejects.toMatchObject({ code: 'PCPU_TAKEN', why: expect.stringContaining('vm1'), todo: 'Free pCPUs: 0, 3' });
+  expect((await registry.list()).length).toBe(1);
+});
+
+test('a VM runs once', async () => {
+  const registry = fresh();
+  await registry.enter(vm('vm1', [1]));
+  await expect(registry.enter(vm('vm1', [2]))).rejects.toMatchObject({ code: 'VM_RUNNING' });
+});
+
+test('entries of processes that are gone are swept away, a recycled pid included', async () => {
+  const registry = fresh();
+  const entry = { name: 'dead', pid: 2 ** 22 - 1, processStart: '1', cpuAffinity: [1], memoryMiB: 1, consoles: [], startedAt: 0 };
+  writeFileSync(join(registry.dir, 'dead.json'), JSON.stringify(entry));
+  writeFileSync(join(registry.dir, 'recycled.json'), JSON.stringify({ ...entry, name: 'recycled', pid: process.pid }));
+  writeFileSync(join(registry.dir, 'broken.json'), '{');
+  expect(await registry.list()).toEqual([]);
+  expect(readdirSync(registry.dir)).toEqual([]);
+});

@@ -1,0 +1,129 @@
+/**
+ * Which VMs this user is running, across processes: one file a VM in `<runtime>/vms`. There is one emulated NUC a
+ * user, so a pCPU given to a VM of one process is taken for every other. Files of dead processes are swept away.
+ */
+import { mkdirSync, readFileSync, rmSync, watch } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { consoleInfo } from '../contract/engine_api.ts';
+import { vmName } from '../contract/vm_definition.ts';
+import { HostError } from '../lib/errors.ts';
+import { writeFileAtomic } from './atomic_file.ts';
+
+const entrySchema = z.object({
+  name: vmName,
+  pid: z.int().positive(),
+  /** Tells a recycled pid from the old process; '' where the system does not say. */
+  processStart: z.string(),
+  cpuAffinity: z.array(z.int()),
+  memoryMiB: z.int(),
+  consoles: z.array(consoleInfo),
+  startedAt: z.number(),
+});
+export type RegistryEntry = z.infer<typeof entrySchema>;
+
+/** Start time of a process in clock ticks since boot (proc(5), stat field 22); '' where there is no /proc. */
+function processStart(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(entry: RegistryEntry): boolean {
+  try {
+    process.kill(entry.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  return entry.processStart === processStart(entry.pid);
+}
+
+export class RuntimeRegistry {
+  readonly dir: string;
+
+  /** @param runtimeDir this user's runtime folder; created for this user alone when it is not there */
+  constructor(runtimeDir: string) {
+    this.dir = join(runtimeDir, 'vms');
+    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+  }
+
+  /** Running VMs of all this user's processes. */
+  async list(): Promise<RegistryEntry[]> {
+    const live: RegistryEntry[] = [];
+    for (const file of (await readdir(this.dir)).filter((f) => f.endsWith('.json') && !f.startsWith('.')).sort()) {
+      const path = join(this.dir, file);
+      const text = await readFile(path, 'utf8').catch(() => '');
+      const parsed = entrySchema.safeParse(parseJson(text));
+      if (parsed.success && isAlive(parsed.data)) live.push(parsed.data);
+      else await rm(path, { force: true });
+    }
+    return live;
+  }
+
+  /**
+   * Enters a VM of this process. Throws HostError VM_RUNNING or PCPU_TAKEN; then nothing was entered.
+   * @returns the entry's handle: `update` consoles, `remove` at the end (also done at process exit)
+   */
+  async enter(vm: { name: string; cpuAffinity: readonly number[]; memoryMiB: number }): Promise<{ update(consoles: RegistryEntry['consoles']): Promise<void>; remove(): void }> {
+    const path = join(this.dir, `${vm.name}.json`);
+    const running = await this.list();
+    const same = running.find((r) => r.name === vm.name);
+    if (same) throw this.#running(vm.name, same.pid);
+    for (const id of vm.cpuAffinity) {
+      const holder = running.find((r) => r.cpuAffinity.includes(id));
+      if (holder) {
+        const free = [0, 1, 2, 3].filter((p) => !running.some((r) => r.cpuAffinity.includes(p)));
+        throw new HostError('PCPU_TAKEN', {
+          what: `VM ${vm.name} cannot have pCPU ${id}`,
+          why: `VM ${holder.name} (process ${holder.pid}) has it`,
+          todo: free.length > 0 ? `Free pCPUs: ${free.join(', ')}` : `Every pCPU is taken: stop a VM first`,
+        });
+      }
+    }
+    const entry: RegistryEntry = {
+      name: vm.name, pid: process.pid, processStart: processStart(process.pid), cpuAffinity: [...vm.cpuAffinity],
+      memoryMiB: vm.memoryMiB, consoles: [], startedAt: Date.now(),
+    };
+    const write = (exclusive: boolean) => writeFileAtomic(path, `${JSON.stringify(entry)}\n`, { exclusive, mode: 0o600 });
+    await write(true).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
+    let removed = false;
+    const remove = (): void => {
+      if (removed) return;
+      removed = true;
+      process.off('exit', remove);
+      rmSync(path, { force: true });
+    };
+    process.on('exit', remove);
+    return {
+      async update(consoles) {
+        if (removed) return;
+        entry.consoles = consoles;
+        await write(false);
+      },
+      remove,
+    };
+  }
+
+  /** Calls back after VMs came or went; returns its own removal. */
+  watch(listener: () => void): () => void {
+    const watcher = watch(this.dir, { persistent: false }, () => listener());
+    watcher.on('error', () => watcher.close());
+    return () => watcher.close();
+  }
+
+  #running(name: string, pid: number | undefined): HostError {
+    return new HostError('VM_RUNNING', { what: `VM ${name} cannot be started`, why: `${name} is running${pid ? ` (process ${pid})` : ''}, can't create twice`, todo: `Stop it first: acrnctl stop ${name}` });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
