@@ -1,0 +1,166 @@
+/**
+ * Addition, subtraction, multiplication, division and square root in double extended precision.
+ *
+ * @spec SDM vol. 1, 4.8.3.5 (infinities), tables 8-10 (invalid operations) and 4-7 (NaN), IEEE 754-1985
+ */
+import {
+  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, RC_DOWN, ZE, ZERO, classOf, invalid, precisionBits, propagate, propagateOne,
+  result, roundingControl, signal,
+} from './format';
+import { normalizeRound, roundPack } from './round';
+import { divide128, hi, lo, multiply64, remainder, shiftRightSticky128 } from './wide';
+
+/** Biased exponent of a finite value; a denormal's is 1. */
+// @ts-ignore: decorator
+@inline export function exponentOf(se: u32): i32 { const exp = <i32>(se & EXP_MAX); return exp == 0 ? 1 : exp; }
+
+/** a + b. */
+export function add(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
+  const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
+  if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
+  if (aClass == INFINITY && bClass == INFINITY) {
+    if (((aSe ^ bSe) & 0x8000) != 0) invalid(); else result(aSe, aSig);
+    return;
+  }
+  if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
+  if (aClass == INFINITY) { result(aSe, aSig); return; }
+  if (bClass == INFINITY) { result(bSe, bSig); return; }
+  const zeroSign: u32 = roundingControl() == RC_DOWN ? 1 : 0;
+  if (aClass == ZERO && bClass == ZERO) {
+    result(((aSe ^ bSe) & 0x8000) == 0 ? aSe : zeroSign << 15, 0);
+    return;
+  }
+  let aExp = aClass == ZERO ? exponentOf(bSe) : exponentOf(aSe);
+  let bExp = bClass == ZERO ? aExp : exponentOf(bSe);
+  let aSign = aSe >> 15, bSign = bSe >> 15;
+  if (aExp < bExp || (aExp == bExp && aSig < bSig)) { // a is the larger magnitude
+    const e = aExp; aExp = bExp; bExp = e;
+    const g = aSig; aSig = bSig; bSig = g;
+    const s = aSign; aSign = bSign; bSign = s;
+  }
+  shiftRightSticky128(bSig, 0, <u32>(aExp - bExp));
+  if (aSign == bSign) {
+    const sum = aSig + hi;
+    if (sum < aSig) {
+      const low = lo;
+      roundPack(aSign, aExp + 1, (sum >> 1) | INTEGER_BIT, (sum << 63) | (low >> 1) | (low & 1), precisionBits());
+    } else {
+      normalizeRound(aSign, aExp, sum, lo);
+    }
+    return;
+  }
+  const low: u64 = 0 - lo;
+  const high = aSig - hi - <u64>(lo != 0);
+  if ((high | low) == 0) result(zeroSign << 15, 0);
+  else normalizeRound(aSign, aExp, high, low);
+}
+
+/** a - b: a NaN keeps its own sign. */
+export function subtract(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
+  const nan = (bSe & EXP_MAX) == EXP_MAX && (bSig << 1) != 0;
+  add(aSe, aSig, nan ? bSe : bSe ^ 0x8000, bSig);
+}
+
+/** a * b. */
+export function multiply(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
+  const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
+  if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
+  const sign = (aSe ^ bSe) >> 15;
+  if (aClass == INFINITY || bClass == INFINITY) {
+    if (aClass == ZERO || bClass == ZERO) { invalid(); return; }
+    if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
+    result((sign << 15) | EXP_MAX, INTEGER_BIT);
+    return;
+  }
+  if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
+  if (aClass == ZERO || bClass == ZERO) { result(sign << 15, 0); return; }
+  multiply64(aSig, bSig);
+  normalizeRound(sign, exponentOf(aSe) + exponentOf(bSe) - BIAS + 1, hi, lo);
+}
+
+/** a / b. */
+export function divide(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
+  const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
+  if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
+  const sign = (aSe ^ bSe) >> 15;
+  if (aClass == INFINITY) {
+    if (bClass == INFINITY) { invalid(); return; }
+    if (bClass == DENORMAL) signal(DE);
+    result((sign << 15) | EXP_MAX, INTEGER_BIT);
+    return;
+  }
+  if (bClass == ZERO) {
+    if (aClass == ZERO) { invalid(); return; }
+    if (aClass == DENORMAL) signal(DE);
+    signal(ZE);
+    result((sign << 15) | EXP_MAX, INTEGER_BIT);
+    return;
+  }
+  if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
+  if (aClass == ZERO || bClass == INFINITY) { result(sign << 15, 0); return; }
+  let exp = exponentOf(aSe) - exponentOf(bSe) + BIAS;
+  const aShift = <u32>clz(aSig), bShift = <u32>clz(bSig);
+  aSig <<= aShift;
+  bSig <<= bShift;
+  exp += <i32>bShift - <i32>aShift;
+  let low: u64 = 0;
+  if (aSig >= bSig) { low = aSig << 63; aSig >>= 1; } else { exp--; }
+  const quotient = divide128(aSig, low, bSig);
+  const extra = divide128(remainder, 0, bSig);
+  roundPack(sign, exp, quotient, extra | <u64>(remainder != 0), precisionBits());
+}
+
+/** Square root. */
+export function squareRoot(se: u32, sig: u64): void {
+  const cls = classOf(se, sig);
+  if (propagateOne(se, sig, cls)) return;
+  if (cls == ZERO) { result(se, sig); return; }
+  if (se >> 15 != 0) { invalid(); return; }
+  if (cls == INFINITY) { result(se, sig); return; }
+  if (cls == DENORMAL) signal(DE);
+  const shift = <u32>clz(sig);
+  sig <<= shift;
+  const exp = exponentOf(se) - <i32>shift - BIAS;
+  // radicand of 128 bits whose root has its top bit set: sig * 2^63 for an even exponent, * 2^64 for an odd one
+  let nHi = sig, nLo: u64 = 0;
+  if ((exp & 1) == 0) { nHi = sig >> 1; nLo = sig << 63; }
+  let root: u64 = 0, restHi: u64 = 0, restLo: u64 = 0;
+  for (let i = 0; i < 64; i++) {
+    restHi = (restHi << 2) | (restLo >> 62);
+    restLo = (restLo << 2) | (nHi >> 62);
+    nHi = (nHi << 2) | (nLo >> 62);
+    nLo <<= 2;
+    const tryHi = root >> 62, tryLo = (root << 2) | 1;
+    root <<= 1;
+    if (restHi > tryHi || (restHi == tryHi && restLo >= tryLo)) {
+      restHi = restHi - tryHi - <u64>(restLo < tryLo);
+      restLo -= tryLo;
+      root |= 1;
+    }
+  }
+  // root^2 + rest = radicand: beyond the half exactly when rest > root
+  const above = restHi != 0 || restLo > root;
+  const extra: u64 = (restHi | restLo) == 0 ? 0 : above ? INTEGER_BIT | 1 : 1;
+  roundPack(0, (exp >> 1) + BIAS, root, extra, precisionBits());
+}
+
+export const LESS: u32 = 0; export const EQUAL: u32 = 1; export const GREATER: u32 = 2; export const UNORDERED: u32 = 3;
+
+/** Compares a with b; `quiet` instructions (FUCOM) take a QNaN without IE. */
+export function compare(aSe: u32, aSig: u64, bSe: u32, bSig: u64, quiet: bool): u32 {
+  const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
+  if (aClass > INFINITY || bClass > INFINITY) {
+    if (!quiet || aClass > 4 || bClass > 4) signal(1); // IE
+    return UNORDERED;
+  }
+  if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
+  if (aClass == ZERO && bClass == ZERO) return EQUAL;
+  const aSign = aSe >> 15, bSign = bSe >> 15;
+  if (aClass == ZERO) return bSign != 0 ? GREATER : LESS;
+  if (bClass == ZERO) return aSign != 0 ? LESS : GREATER;
+  if (aSign != bSign) return aSign != 0 ? LESS : GREATER;
+  const aExp = exponentOf(aSe), bExp = exponentOf(bSe);
+  if (aExp == bExp && aSig == bSig) return EQUAL;
+  const smaller = aExp < bExp || (aExp == bExp && aSig < bSig);
+  return smaller == (aSign == 0) ? LESS : GREATER;
+}
