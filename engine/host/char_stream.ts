@@ -1,0 +1,144 @@
+/**
+ * A character backend over a Node stream (pty master, tty, socket): the part that is the same for all of them.
+ *
+ * Loss rule: with nobody connected, output is lost at once. With a peer that does not read, the newest OUTPUT_BYTES are
+ * kept and the oldest are dropped; nothing ever waits for the peer.
+ */
+import type { Duplex } from 'node:stream';
+import type { CharBackend } from '../devicemodel/backends_if.ts';
+import { ByteQueue, DropOldestRing } from './byte_queue.ts';
+import { errnoText } from './host_errors.ts';
+
+/** Room for about 100 ms of a 10 MB/s flood, so that a reader who keeps up loses nothing. */
+export const OUTPUT_BYTES = 1 << 20;
+const WRITE_BYTES = 65536;
+/** Input is read ahead of the guest up to here. */
+const INPUT_HIGH_BYTES = 65536;
+
+export class CharStream implements CharBackend {
+  readonly where: string;
+  error: string | undefined;
+  #stream: Duplex | undefined;
+  #writing = false;
+  #guestPaused = false;
+  #closed = false;
+  #wake: (() => void) | undefined;
+  #onClose: () => Promise<void> | void = () => undefined;
+  readonly #input = new ByteQueue();
+  readonly #output = new DropOldestRing(OUTPUT_BYTES);
+
+  constructor(where: string) { this.where = where; }
+
+  get connected(): boolean { return this.#stream !== undefined; }
+  get closed(): boolean { return this.#closed; }
+  /** Bytes of output that were dropped because the peer did not read. */
+  get droppedBytes(): number { return this.#output.dropped; }
+
+  /**
+   * Makes `stream` the peer; a previous one is disconnected.
+   * @param gone called when the stream ended or failed by itself
+   */
+  attach(stream: Duplex, gone: (error: NodeJS.ErrnoException | undefined) => void): void {
+    this.detach();
+    this.#stream = stream;
+    let failure: NodeJS.ErrnoException | undefined;
+    let over = false;
+    const end = () => {
+      if (over) return;
+      over = true;
+      if (this.#stream !== stream) return;
+      this.detach();
+      gone(failure);
+      this.#wake?.();
+    };
+    stream.on('data', (chunk: Uint8Array) => {
+      if (this.#stream !== stream) return;
+      this.#input.push(chunk);
+      this.#flow();
+      this.#wake?.();
+    });
+    stream.on('error', (error: NodeJS.ErrnoException) => { failure = error; end(); });
+    stream.on('end', end);
+    stream.on('close', end);
+    this.#flow();
+    this.#wake?.();
+  }
+
+  /** Disconnects the peer and forgets what was on its way to it. */
+  detach(): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#writing = false;
+    this.#output.clear();
+    if (stream === undefined) return;
+    stream.on('error', () => undefined); // what a dying peer still says
+    stream.destroy();
+  }
+
+  /** What else is to be closed with the backend. */
+  set onClose(action: () => Promise<void> | void) { this.#onClose = action; }
+
+  write(bytes: Uint8Array): number {
+    if (this.error !== undefined && this.#stream === undefined) return -1;
+    if (this.#stream === undefined) return 0;
+    this.#output.push(bytes);
+    this.#pump();
+    return bytes.length;
+  }
+
+  read(max: number): Uint8Array {
+    const bytes = this.#input.take(max);
+    this.#flow();
+    return bytes;
+  }
+
+  onReady(wake: () => void): () => void {
+    this.#wake = wake;
+    return () => { if (this.#wake === wake) this.#wake = undefined; };
+  }
+
+  pauseInput(paused: boolean): void {
+    this.#guestPaused = paused;
+    this.#flow();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wake = undefined;
+    this.#pumpLast();
+    const stream = this.#stream;
+    const ended = stream === undefined || stream.closed ? undefined : new Promise<void>((resolve) => stream.once('close', () => resolve()));
+    this.detach();
+    await ended;
+    await this.#onClose();
+  }
+
+  #flow(): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    const stop = this.#guestPaused || this.#input.length >= INPUT_HIGH_BYTES;
+    if (stop) stream.pause();
+    else stream.resume();
+  }
+
+  #pump(): void {
+    const stream = this.#stream;
+    if (this.#writing || stream === undefined || this.#output.length === 0) return;
+    this.#writing = true;
+    stream.write(this.#output.take(WRITE_BYTES), (error) => {
+      if (this.#stream !== stream) return;
+      this.#writing = false;
+      if (error === null || error === undefined) this.#pump(); // else: 'error' follows
+    });
+  }
+
+  /** At the end, what the peer can take at once still goes out. */
+  #pumpLast(): void {
+    if (this.#stream === undefined || this.#writing) return;
+    while (this.#output.length > 0 && this.#stream.writableLength === 0) this.#stream.write(this.#output.take(WRITE_BYTES));
+  }
+
+  /** The backend is lost for good. */
+  fail(error: NodeJS.ErrnoException): void { this.error = errnoText(error); }
+}
