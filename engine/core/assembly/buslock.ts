@@ -1,0 +1,28 @@
+/**
+ * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory).
+ *
+ * @spec   SDM vol. 3, 9.1.2 bus locking
+ * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs   #P not against aligned LOCKed accesses of the same bytes
+ */
+import { cpu } from './cpu';
+import { PCPU_BASE, S_PCPU_ID } from './gen/state';
+
+/** Words that all pCPUs share, in pCPU 0's block behind its TLB. */
+export const SHARED_OFFSET: usize = 0x3_0000;
+const BUS_LOCK: usize = PCPU_BASE + SHARED_OFFSET;
+
+let held: bool = false;
+
+/** Takes the NUC's bus lock. Probe every access first: a fault must not be raised under the lock (deliverFault drops it). */
+export function lockBus(): void {
+  const owner = load<u32>(cpu, S_PCPU_ID) + 1;
+  while (atomic.cmpxchg<u32>(BUS_LOCK, 0, owner) != 0) {}
+  held = true;
+}
+
+/** Releases the bus lock; harmless when this pCPU does not hold it. */
+export function unlockBus(): void {
+  if (!held) return;
+  held = false;
+  atomic.store<u32>(BUS_LOCK, 0);
+}
