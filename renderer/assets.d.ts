@@ -1,0 +1,2 @@
+/** Files the bundler takes in. */
+declare module '*.css';
