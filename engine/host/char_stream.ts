@@ -15,10 +15,18 @@ const WRITE_BYTES = 65536;
 /** Input is read ahead of the guest up to here. */
 const INPUT_HIGH_BYTES = 65536;
 
+/** The way out, where it is not the stream itself. One chunk at a time: `done` before the next. */
+export interface Sink {
+  write(chunk: Uint8Array, done: (error?: NodeJS.ErrnoException | null) => void): void;
+  /** Forgets the chunk under way. */
+  stop(): void;
+}
+
 export class CharStream implements CharBackend {
   readonly where: string;
   error: string | undefined;
   #stream: Duplex | undefined;
+  #sink: Sink | undefined;
   #writing = false;
   #guestPaused = false;
   #closed = false;
@@ -33,14 +41,18 @@ export class CharStream implements CharBackend {
   get closed(): boolean { return this.#closed; }
   /** Bytes of output that were dropped because the peer did not read. */
   get droppedBytes(): number { return this.#output.dropped; }
+  /** Bytes of output that wait for the peer. */
+  get pendingBytes(): number { return this.#output.length; }
 
   /**
    * Makes `stream` the peer; a previous one is disconnected.
    * @param gone called when the stream ended or failed by itself
+   * @param sink takes the output instead of the stream
    */
-  attach(stream: Duplex, gone: (error: NodeJS.ErrnoException | undefined) => void): void {
+  attach(stream: Duplex, gone: (error: NodeJS.ErrnoException | undefined) => void, sink?: Sink): void {
     this.detach();
     this.#stream = stream;
+    this.#sink = sink;
     let failure: NodeJS.ErrnoException | undefined;
     let over = false;
     const end = () => {
@@ -68,6 +80,8 @@ export class CharStream implements CharBackend {
   detach(): void {
     const stream = this.#stream;
     this.#stream = undefined;
+    this.#sink?.stop();
+    this.#sink = undefined;
     this.#writing = false;
     this.#output.clear();
     if (stream === undefined) return;
@@ -126,16 +140,20 @@ export class CharStream implements CharBackend {
     const stream = this.#stream;
     if (this.#writing || stream === undefined || this.#output.length === 0) return;
     this.#writing = true;
-    stream.write(this.#output.take(WRITE_BYTES), (error) => {
+    const chunk = this.#output.take(WRITE_BYTES);
+    const done = (error?: Error | null) => {
       if (this.#stream !== stream) return;
       this.#writing = false;
-      if (error === null || error === undefined) this.#pump(); // else: 'error' follows
-    });
+      if (error === null || error === undefined) this.#pump();
+      else if (this.#sink !== undefined) stream.destroy(error); // a stream's own error follows by itself
+    };
+    if (this.#sink === undefined) stream.write(chunk, done);
+    else this.#sink.write(chunk, done);
   }
 
   /** At the end, what the peer can take at once still goes out. */
   #pumpLast(): void {
-    if (this.#stream === undefined || this.#writing) return;
+    if (this.#stream === undefined || this.#writing || this.#sink !== undefined) return;
     while (this.#output.length > 0 && this.#stream.writableLength === 0) this.#stream.write(this.#output.take(WRITE_BYTES));
   }
 

@@ -12,6 +12,7 @@ import path from 'node:path';
 import tty from 'node:tty';
 import { HostError } from '../lib/errors.ts';
 import { CharStream } from './char_stream.ts';
+import { FdSink } from './fd_sink.ts';
 import { cannotOpen } from './host_errors.ts';
 
 const COLUMNS = 80;
@@ -80,7 +81,7 @@ export async function openPty(owner: string, publishAs?: string): Promise<CharSt
     throw error;
   }
   const backend = new CharStream(pair.pty);
-  backend.attach(new tty.ReadStream(pair.master), (error) => backend.fail(error ?? new Error('the pseudo terminal is gone')));
+  backend.attach(new tty.ReadStream(pair.master), (error) => backend.fail(error ?? new Error('the pseudo terminal is gone')), new FdSink(pair.master));
   const unpublish = publishAs === undefined ? () => undefined : publish(pair.pty, publishAs);
   backend.onClose = () => {
     unpublish();
