@@ -1,0 +1,85 @@
+/**
+ * The NUC's board: shared memory with RAM in it, its time base, its e820 map, and the core's code.
+ *
+ * @spec   ACPI 6, 15 (e820 types)
+ * @differ The TSC runs at exactly TSC_KHZ of this computer's monotonic time, from 0 when the board is switched on.
+ */
+import { randomFillSync } from 'node:crypto';
+import { createMemory, loadCoreModule } from '../core/core.ts';
+import { layout, MAX_PCPUS } from '../core/tables/layout.ts';
+import { boardClock, boardEpoch, type TimeNs } from '../lib/clock.ts';
+import { HostError } from '../lib/errors.ts';
+import { RamAllocator, RAM_GRANULE } from './ram_allocator.ts';
+
+export const TSC_KHZ = 2_000_000;
+/** The hypervisor's own RAM, above all that VMs can have. */
+export const HV_RAM_BYTES = RAM_GRANULE;
+export const E820_RAM = 1;
+export const E820_RESERVED = 2;
+
+export interface E820Entry { base: number; sizeBytes: number; type: number }
+
+/** What a pCPU thread is given of the board. */
+export interface BoardParts {
+  memory: WebAssembly.Memory;
+  module: WebAssembly.Module;
+  epochSeconds: number;
+  tscKhz: number;
+}
+
+export class Board {
+  readonly parts: BoardParts;
+  readonly pcpuCount: number;
+  /** RAM for VMs, from HPA 0. */
+  readonly ram: RamAllocator;
+  readonly timeNs: TimeNs;
+  readonly buffer: ArrayBufferLike;
+
+  constructor(parts: BoardParts, pcpuCount: number, vmRamBytes: number) {
+    this.parts = parts;
+    this.pcpuCount = pcpuCount;
+    this.ram = new RamAllocator(vmRamBytes);
+    this.timeNs = boardClock(parts.epochSeconds);
+    this.buffer = parts.memory.buffer;
+  }
+
+  get hvRamHpa(): number { return this.ram.sizeBytes; }
+
+  /** The board's memory map as its firmware would give it. */
+  e820(): E820Entry[] {
+    return [
+      { base: 0, sizeBytes: this.ram.sizeBytes, type: E820_RAM },
+      { base: this.hvRamHpa, sizeBytes: HV_RAM_BYTES, type: E820_RESERVED },
+    ];
+  }
+
+  /** All RAM by HPA, the hypervisor's included. */
+  ramView(): DataView {
+    return new DataView(this.buffer, layout.RAM_BASE, this.ram.sizeBytes + HV_RAM_BYTES);
+  }
+
+  /** The host's entropy. */
+  random(into: Uint8Array): void {
+    randomFillSync(into);
+  }
+}
+
+export async function createBoard(options: { memoryMiB: number; pcpus: number }): Promise<Board> {
+  const { memoryMiB, pcpus } = options;
+  const vmRamBytes = memoryMiB * 2 ** 20;
+  if (!Number.isInteger(pcpus) || pcpus < 1 || pcpus > MAX_PCPUS) {
+    throw new HostError('BAD_PCPU_COUNT', { what: 'The NUC', why: `it cannot have ${pcpus} pCPUs`, todo: `Choose 1 to ${MAX_PCPUS}` });
+  }
+  const most = Math.floor((layout.RAM_MAX - HV_RAM_BYTES) / 2 ** 20 / 2) * 2;
+  if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB % 2 !== 0 || memoryMiB > most) {
+    throw new HostError('BAD_NUC_MEMORY', { what: 'The NUC', why: `it cannot have ${memoryMiB} MiB of memory`, todo: `Choose an even number of MiB, at most ${most}` });
+  }
+  const module = await loadCoreModule();
+  let memory: WebAssembly.Memory;
+  try {
+    memory = createMemory(vmRamBytes + HV_RAM_BYTES);
+  } catch (error) {
+    throw new HostError('NUC_MEMORY_REFUSED', { what: `The NUC's memory of ${memoryMiB} MiB`, why: `this computer does not give it (${String(error)})`, todo: 'Choose less memory, or end other programs' });
+  }
+  return new Board({ memory, module, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ }, pcpus, vmRamBytes);
+}

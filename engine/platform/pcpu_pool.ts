@@ -1,0 +1,122 @@
+/** The board's pCPU threads, as the main thread sees them: a fixed pool, started with the NUC. */
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import type { Board } from './board.ts';
+import type { FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
+
+const START_LIMIT_MS = 30_000;
+
+interface Pending { resolve(reply: unknown): void; reject(error: Error): void }
+
+/** One pCPU's thread. Replaced by a fresh one after it died. */
+class PcpuThread {
+  readonly ready: Promise<void>;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #mailbox = new Int32Array(new SharedArrayBuffer(4));
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #death: Error | undefined;
+
+  constructor(board: Board, pcpuId: number, software: URL, log: (line: string) => void) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const data: PcpuWorkerData = { pcpuId, board: board.parts, software: software.href, mailbox: this.#mailbox, port: port2 };
+    this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: [port2], name: `pCPU${pcpuId}` });
+    this.ready = new Promise((resolve, reject) => {
+      const limit = setTimeout(() => reject(new Error(`pCPU${pcpuId} did not start within ${START_LIMIT_MS} ms`)), START_LIMIT_MS);
+      const settle = (): void => clearTimeout(limit);
+      port1.on('message', (message: FromPcpu) => {
+        if ('ready' in message) { settle(); resolve(); return; }
+        if ('log' in message) { log(message.log); return; }
+        const pending = this.#pending.get(message.id);
+        this.#pending.delete(message.id);
+        if ('error' in message) pending?.reject(new Error(message.error));
+        else pending?.resolve(message.reply);
+      });
+      const die = (error: Error): void => {
+        settle();
+        this.#death ??= error;
+        reject(error);
+        for (const pending of this.#pending.values()) pending.reject(error);
+        this.#pending.clear();
+        port1.close();
+      };
+      this.#worker.on('error', (error) => die(error instanceof Error ? error : new Error(String(error))));
+      this.#worker.on('exit', (code) => die(new Error(`pCPU${pcpuId}'s thread ended with code ${code}`)));
+    });
+    this.ready.catch(() => {}); // told to every caller
+  }
+
+  get dead(): boolean { return this.#death !== undefined; }
+
+  call(command: unknown): Promise<unknown> {
+    if (this.#death !== undefined) return Promise.reject(this.#death);
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#port.postMessage({ id, command });
+      Atomics.add(this.#mailbox, 0, 1);
+      Atomics.notify(this.#mailbox, 0);
+    });
+  }
+
+  /** Whether the thread keeps the process alive. */
+  keepAlive(on: boolean): void {
+    if (on) { this.#worker.ref(); this.#port.ref(); }
+    else { this.#worker.unref(); this.#port.unref(); }
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+export class PcpuPool {
+  readonly #board: Board;
+  readonly #software: URL;
+  readonly #log: (line: string) => void;
+  readonly #threads: PcpuThread[];
+
+  constructor(board: Board, software: URL, log: (line: string) => void) {
+    this.#board = board;
+    this.#software = software;
+    this.#log = log;
+    this.#threads = Array.from({ length: board.pcpuCount }, (_, pcpuId) => this.#start(pcpuId));
+  }
+
+  #start(pcpuId: number): PcpuThread {
+    return new PcpuThread(this.#board, pcpuId, this.#software, this.#log);
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.ready));
+    for (const thread of this.#threads) thread.keepAlive(false);
+  }
+
+  /** Sends a command to a pCPU; resolves with its reply. */
+  call(pcpuId: number, command: unknown): Promise<unknown> {
+    return this.#threads[pcpuId].call(command);
+  }
+
+  keepAlive(pcpuId: number, on: boolean): void {
+    this.#threads[pcpuId].keepAlive(on);
+  }
+
+  /** Gives a pCPU a fresh thread when its own died. */
+  async revive(pcpuId: number): Promise<void> {
+    if (!this.#threads[pcpuId].dead) return;
+    const thread = this.#start(pcpuId);
+    this.#threads[pcpuId] = thread;
+    await thread.ready;
+    thread.keepAlive(false);
+  }
+
+  /** Ends a thread that no longer answers; `revive` starts its successor. */
+  async kill(pcpuId: number): Promise<void> {
+    await this.#threads[pcpuId].terminate();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  }
+}

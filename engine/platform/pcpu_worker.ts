@@ -1,0 +1,50 @@
+/** A pCPU's thread: starts the software given to it, then waits for commands and executes them one by one. */
+import { randomFillSync } from 'node:crypto';
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Core } from '../core/core.ts';
+import { boardClock } from '../lib/clock.ts';
+import type { FromPcpu, Pcpu, PcpuSoftware, PcpuWorkerData } from './pcpu_if.ts';
+
+const { pcpuId, board, software, mailbox, port } = workerData as PcpuWorkerData;
+const send = (message: FromPcpu): void => port.postMessage(message);
+
+const entropy = new BigUint64Array(512);
+let entropyLeft = 0;
+
+const pcpu: Pcpu = {
+  pcpuId,
+  board,
+  timeNs: boardClock(board.epochSeconds),
+  cpuNs(): number {
+    const usage = process.threadCpuUsage?.() ?? { user: 0, system: 0 };
+    return (usage.user + usage.system) * 1000;
+  },
+  random(): bigint {
+    if (entropyLeft === 0) {
+      randomFillSync(entropy);
+      entropyLeft = entropy.length;
+    }
+    return entropy[--entropyLeft];
+  },
+  log: (line) => send({ log: line }),
+  createCore: (host) => new Core(board.module, board.memory, pcpuId, host),
+};
+
+const { start } = (await import(software)) as { start: PcpuSoftware };
+const handle = start(pcpu);
+send({ ready: true });
+
+for (let seen = 0; ;) {
+  Atomics.wait(mailbox, 0, seen);
+  seen = Atomics.load(mailbox, 0);
+  for (;;) {
+    const received = receiveMessageOnPort(port);
+    if (received === undefined) break;
+    const { id, command } = received.message as { id: number; command: unknown };
+    try {
+      send({ id, reply: handle(command) });
+    } catch (error) {
+      send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  }
+}
