@@ -140,7 +140,11 @@ export function mockHost(parts: Partial<HostBackends> = {}): HostBackends & { ru
     wallClockMs: () => 0,
     monotonicNs: () => 0,
     setTimer: (_delay, fire) => { due.add(fire); return () => { due.delete(fire); }; },
-    runTimers: () => { for (const fire of [...due]) { due.delete(fire); fire(); } },
+    runTimers: () => {
+      const now = Array.from(due);
+      due.clear();
+      for (const fire of now) fire();
+    },
     ...parts,
   };
 }

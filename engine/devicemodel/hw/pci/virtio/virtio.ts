@@ -120,6 +120,16 @@ export class VirtioPciDevice implements PciDevice, VirtioTransport {
     this.#resetState();
   }
 
+  /** A device whose function has something open: closed again when the bus has no room for it. */
+  static async create(ctx: VmCtx, vdev: PciVdev, host: HostBackends, makeFunction: (transport: VirtioTransport) => VirtioFunction, abandon: () => Promise<void>): Promise<VirtioPciDevice> {
+    try {
+      return new VirtioPciDevice(ctx, vdev, host, makeFunction);
+    } catch (error) {
+      await abandon();
+      throw error;
+    }
+  }
+
   get memory(): GuestMemory { return this.#ctx.memory; }
   get needsReset(): boolean { return (this.status & STATUS_DEVICE_NEEDS_RESET) !== 0; }
   /** The driver accepted VIRTIO_F_VERSION_1. */

@@ -324,6 +324,6 @@ export const virtioBlk: PciDeviceClass = {
     }
     const options = parseBlkOptions(opts);
     const backend = await openDisk(options, host);
-    return new VirtioPciDevice(ctx, vdev, host, (transport) => new VirtioBlk(transport, options, opts ?? '', backend));
+    return VirtioPciDevice.create(ctx, vdev, host, (transport) => new VirtioBlk(transport, options, opts ?? '', backend), async () => backend?.close());
   },
 };

@@ -69,7 +69,7 @@ export class VirtioConsole implements VirtioFunction {
   readonly deviceId = VIRTIO_DEV_CONSOLE;
   readonly pciClass = PCIC_SIMPLECOMM;
   readonly pciSubclass = PCIS_SIMPLECOMM_OTHER;
-  readonly queueSizes: readonly number[] = new Array<number>(VIRTIO_CONSOLE_MAXQ).fill(VIRTIO_CONSOLE_RINGSZ);
+  readonly queueSizes: readonly number[] = Array.from({ length: VIRTIO_CONSOLE_MAXQ }, () => VIRTIO_CONSOLE_RINGSZ);
   readonly features = featureMask(VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_MULTIPORT);
   readonly config = new Uint8Array(CONFIG_BYTES);
   #ready = false;
@@ -259,17 +259,21 @@ async function openPorts(ctx: VmCtx, options: readonly ConsolePortOptions[], hos
       if (backend.error !== undefined) ctx.log(`vtcon: connect error[${backend.error}]`);
     }
   } catch (error) {
-    await Promise.all(ports.map(({ backend }) => backend.close()));
+    await closeAll(ports);
     if (error instanceof HostError && error.code === 'STDIO_IN_USE') ctx.log('vtcon: stdio is used by other device');
     throw error;
   }
   return ports;
 }
 
+async function closeAll(ports: readonly OpenPort[]): Promise<void> {
+  await Promise.all(ports.map(({ backend }) => backend.close()));
+}
+
 export const virtioConsole: PciDeviceClass = {
   className: 'virtio-console',
   async init(ctx, vdev, opts, host) {
     const ports = await openPorts(ctx, parseConsoleOptions(opts), host);
-    return new VirtioPciDevice(ctx, vdev, host, (transport) => new VirtioConsole(transport, ports, ctx.log));
+    return VirtioPciDevice.create(ctx, vdev, host, (transport) => new VirtioConsole(transport, ports, ctx.log), () => closeAll(ports));
   },
 };
