@@ -1,0 +1,105 @@
+/**
+ * acrn-dm: runs one VM on a NUC of its own until the guest powers off.
+ *
+ * @spec reference: acrn-dm's command line, messages and exit codes (1.2), signals (8)
+ */
+import { statSync } from 'node:fs';
+import { exitCodeOf } from '../devicemodel/core/main.ts';
+import { OptionsExit, parseOptions } from '../devicemodel/core/options.ts';
+import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
+import { CheckImageError } from '../devicemodel/core/sw_load.ts';
+import { HostError, Machine, NUC_MEMORY_MIB, NUC_PCPUS, runtimeDir } from '../index.ts';
+
+const EXIT_FAILURE = 1;
+
+/** In a terminal that acrn-dm has put into raw mode a line feed alone does not return the carriage. */
+function print(line: string): void {
+  process.stdout.write(process.stdin.isRaw ? `${line}\r\n` : `${line}\n`);
+}
+
+function printError(line: string): void {
+  process.stderr.write(process.stdin.isRaw ? `${line}\r\n` : `${line}\n`);
+}
+
+/** Whatever happens, the terminal is usable afterwards. */
+function restoreTerminal(): void {
+  if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
+}
+
+/** check_image for files named on the command line, before anything is created. */
+function checkImages(options: AcrnDmOptions): void {
+  const check = (path: string | undefined, exitCode: 10 | 11): void => {
+    if (path === undefined) return;
+    const info = statSync(path, { throwIfNoEntry: false });
+    if (!info?.isFile()) throw new CheckImageError(path, exitCode, 'there is no such file');
+    if (info.size === 0) throw new CheckImageError(path, exitCode, 'the file is empty');
+  };
+  check(options.kernel, 10);
+  check(options.elf, 10);
+  check(options.ramdisk, 11);
+}
+
+/** How VMs of this program are run: the one place that knows the machine. */
+function createMachine(): Machine {
+  return new Machine({ memoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), log: print }, { changed: () => {}, output: () => {}, stats: () => {} });
+}
+
+async function runVm(options: AcrnDmOptions): Promise<number> {
+  const machine = createMachine();
+  const name = options.vmName;
+  let early = false; // a signal before the VM runs ends it as soon as it does
+  let stop = (_force: boolean): void => { early = true; };
+  process.on('SIGINT', () => stop(true));
+  process.on('SIGHUP', () => stop(true));
+  process.on('SIGTERM', () => stop(false));
+  try {
+    const { stopped } = await machine.start(options, print);
+    stop = (force) => {
+      machine.stop(name, force).catch((error: unknown) => printError(`acrn-dm: ${error instanceof Error ? error.message : String(error)}`));
+    };
+    if (early) stop(true);
+    const { how, detail } = await stopped;
+    if (how === 'poweroff') return 0;
+    printError(`acrn-dm: ${name} ended: ${how}: ${detail}`);
+    return EXIT_FAILURE;
+  } finally {
+    await machine.close();
+  }
+}
+
+async function main(argv: string[]): Promise<number> {
+  try {
+    const notices: string[] = [];
+    let options: AcrnDmOptions;
+    try {
+      options = parseOptions(argv, notices);
+    } finally {
+      notices.forEach(print);
+    }
+    checkImages(options);
+    return await runVm(options);
+  } catch (error) {
+    restoreTerminal();
+    if (error instanceof OptionsExit) {
+      error.stdout.forEach(print);
+      error.stderr.forEach(printError);
+      return error.code;
+    }
+    if (error instanceof HostError || error instanceof CheckImageError) {
+      printError(error.message);
+      if (error instanceof HostError && error.code === 'SW_LOAD') printError('acrn_sw_load failed, error=-1');
+      return exitCodeOf(error);
+    }
+    printError(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return EXIT_FAILURE;
+  }
+}
+
+process.on('exit', restoreTerminal);
+process.on('uncaughtException', (error) => {
+  restoreTerminal();
+  printError(`acrn-dm: ${error.stack ?? error.message}`);
+  process.exit(EXIT_FAILURE);
+});
+process.exitCode = await main(process.argv.slice(2));
+process.exit();
