@@ -94,6 +94,16 @@ function adjustFlag(): u32 {
   return (load<u32>(cpu, S_LAZY_SRC1) ^ load<u32>(cpu, S_LAZY_SRC2) ^ load<u32>(cpu, S_LAZY_RESULT)) & AF;
 }
 
+/** Rotates: CF and OF as given, the other status flags stay. */
+export function setRotateFlags(flags: u32): void {
+  if (load<u32>(cpu, S_LAZY_OP) == LAZY_NONE) {
+    store<u32>(cpu, (load<u32>(cpu, S_FLAGS) & ~(CF | OF)) | flags, S_FLAGS);
+    return;
+  }
+  store<u32>(cpu, (load<u32>(cpu, S_FLAGS) & ~(CF | OF | AF)) | adjustFlag() | flags, S_FLAGS);
+  store<u32>(cpu, LAZY_RESULT, S_LAZY_OP);
+}
+
 /** The complete RFLAGS; FLAGS holds all of it afterwards. */
 export function readFlags(): u32 {
   if (load<u32>(cpu, S_LAZY_OP) == LAZY_NONE) return load<u32>(cpu, S_FLAGS);

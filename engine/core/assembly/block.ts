@@ -1,0 +1,174 @@
+/**
+ * The cache of decoded blocks of this pCPU, keyed by the wasm address of the first byte and the mode word.
+ *
+ * A block never leaves its page. It is valid while the page's generation is what it was before the page was marked
+ * (code_page.ts). When the region is full, everything is dropped.
+ *
+ * @spec   SDM vol. 3, 9.1.3 handling self- and cross-modifying code
+ */
+import { cpu } from './cpu';
+import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
+import { DECODE_BASE, DECODE_STRIDE, PAGE_GENERATION_BASE, RAM_BASE, S_PCPU_ID } from './gen/state';
+import { HOT_END, specialise } from './hot';
+import { fetchAddress, markCodePage } from './mmu';
+import { REC_SIZE } from './record';
+
+// Header of a block, in front of its records.
+export const B_KEY: usize = 0; //         wasm address of the first byte; 0: dead
+export const B_MODE: usize = 4;
+export const B_GENERATION: usize = 8;
+export const B_GENERATION_AT: usize = 12; // where the page's generation is counted
+export const B_NEXT: usize = 16; //       next block in the hash bucket
+export const B_FIRST: usize = 20; //      the two blocks that followed last
+export const B_SECOND: usize = 24;
+export const B_BIAS: usize = 28; //       what RIP-relative operands count from, as a distance from the block
+export const B_BYTES: usize = 32;
+export const B_RECORDS: usize = 64;
+
+const BUCKETS: u32 = 0x10000;
+const MAX_INSTRUCTIONS: u32 = 96;
+const SCRATCH_OFFSET: usize = 0x40000;
+const POOL_OFFSET: usize = 0x42000;
+const LARGEST: usize = B_RECORDS + REC_SIZE * (<usize>MAX_INSTRUCTIONS + 2);
+
+let buckets: usize = 0;
+let pool: usize = 0;
+let poolEnd: usize = 0;
+/** The block that is never cached: decoded anew each time. */
+export let scratch: usize = 0;
+let crossing: usize = 0;
+/** Counts how often everything was dropped: pointers to blocks from before are void. */
+export let cacheEpoch: u32 = 0;
+
+/** Called once the pCPU is known. */
+export function initBlocks(): void {
+  const base = DECODE_BASE + <usize>load<u32>(cpu, S_PCPU_ID) * DECODE_STRIDE;
+  buckets = base;
+  scratch = base + SCRATCH_OFFSET;
+  crossing = scratch + 0x1f00;
+  poolEnd = base + DECODE_STRIDE;
+  dropBlocks();
+}
+
+/** Forgets every block. */
+export function dropBlocks(): void {
+  memory.fill(buckets, 0, <usize>BUCKETS << 2);
+  pool = buckets + POOL_OFFSET;
+  cacheEpoch++;
+}
+
+// @ts-ignore: decorator
+@inline function bucketOf(at: usize, mode: u32): usize {
+  return buckets + (((at ^ (at >> 13) ^ <usize>(mode << 5)) & <usize>(BUCKETS - 1)) << 2);
+}
+
+// @ts-ignore: decorator
+@inline export function isCurrent(block: usize): bool { return load<u32>(load<u32>(block, B_GENERATION_AT)) == load<u32>(block, B_GENERATION); }
+
+/** The block that starts at `at`; decoded if need be. rip is its address, for instructions that cross the page. */
+export function findBlock(at: usize, mode: u32, rip: u64): usize {
+  const bucket = bucketOf(at, mode);
+  let previous: usize = 0;
+  let block = <usize>load<u32>(bucket);
+  while (block != 0) {
+    const next = <usize>load<u32>(block, B_NEXT);
+    const key = <usize>load<u32>(block, B_KEY);
+    if (key == at && load<u32>(block, B_MODE) == mode) {
+      if (isCurrent(block)) return block;
+      store<u32>(block, 0, B_KEY);
+      if (previous) store<u32>(previous, next, B_NEXT);
+      else store<u32>(bucket, next);
+    } else {
+      previous = block;
+    }
+    block = next;
+  }
+  return newBlock(at, mode, rip);
+}
+
+function newBlock(at: usize, mode: u32, rip: u64): usize {
+  const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
+  const generation = atomic.load<u32>(generationAt);
+  const cached = at >= RAM_BASE && markCodePage(at);
+  if (cached && pool + LARGEST > poolEnd) dropBlocks();
+  let block = cached ? pool : scratch;
+  if (decodeBlock(block, at, mode, cached ? MAX_INSTRUCTIONS : 16) == 0) {
+    block = scratch;
+    decodeCrossing(block, at, mode, rip);
+    return block;
+  }
+  if (!cached) return block;
+  store<u32>(block, <u32>at, B_KEY);
+  store<u32>(block, generation, B_GENERATION);
+  store<u32>(block, <u32>generationAt, B_GENERATION_AT);
+  const bucket = bucketOf(at, mode);
+  store<u32>(block, load<u32>(bucket), B_NEXT);
+  store<u32>(bucket, <u32>block);
+  pool = end;
+  return block;
+}
+
+/** One past the last record of the block just decoded. */
+let end: usize = 0;
+
+function clearHeader(block: usize, mode: u32): void {
+  memory.fill(block, 0, B_RECORDS);
+  store<u32>(block, mode, B_MODE);
+}
+
+function writeEnd(rec: usize, offset: u32): void {
+  store<u64>(rec, 0, 0);
+  store<u64>(rec, 0, 8);
+  store<u64>(rec, 0, 16);
+  store<u32>(rec, offset, 24);
+  store<u32>(rec, HOT_END << 16, 28);
+  end = rec + REC_SIZE;
+}
+
+/** Decodes up to `most` instructions that lie wholly in the page; returns how many. */
+function decodeBlock(block: usize, at: usize, mode: u32, most: u32): u32 {
+  clearHeader(block, mode);
+  const room: u32 = 0x1000 - <u32>(at & 0xfff);
+  let rec = block + B_RECORDS;
+  let offset: u32 = 0;
+  let count: u32 = 0;
+  while (count < most) {
+    const length = decodeInstruction(rec, at + offset, mode, offset);
+    if (offset + length > room) break;
+    if (decodedFarRipRelative) {
+      if (count != 0) break;
+      store<u32>(block, length, B_BIAS);
+    }
+    specialise(rec, mode);
+    offset += length;
+    count++;
+    rec += REC_SIZE;
+    if (decodedEnds || decodedFarRipRelative || offset == room) break;
+  }
+  store<u32>(block, offset, B_BYTES);
+  writeEnd(rec, offset);
+  return count;
+}
+
+/** Decodes the one instruction at `at`, which continues in the next page; raises the fault of fetching that page. */
+function decodeCrossing(block: usize, at: usize, mode: u32, rip: u64): void {
+  const room: u32 = 0x1000 - <u32>(at & 0xfff);
+  // Fetching the second page may take an exit; the first part was valid when it began.
+  const second = fetchAddress(rip + <u64>room);
+  memory.copy(crossing, at, room);
+  if (second != 0) memory.copy(crossing + room, second, 16);
+  else memory.fill(crossing + room, 0xff, 16);
+  clearHeader(block, mode);
+  const rec = block + B_RECORDS;
+  const length = decodeInstruction(rec, crossing, mode, 0);
+  if (decodedFarRipRelative) store<u32>(block, length, B_BIAS);
+  specialise(rec, mode);
+  store<u32>(block, length, B_BYTES);
+  writeEnd(rec + REC_SIZE, length);
+}
+
+/** Decodes the one instruction at `at` into the scratch block, for single steps. */
+export function decodeSingle(at: usize, mode: u32, rip: u64): usize {
+  if (decodeBlock(scratch, at, mode, 1) == 0) decodeCrossing(scratch, at, mode, rip);
+  return scratch;
+}
