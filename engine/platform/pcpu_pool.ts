@@ -102,13 +102,14 @@ export class PcpuPool {
     this.#threads[pcpuId].keepAlive(on);
   }
 
-  /** Gives a pCPU a fresh thread when its own died. */
-  async revive(pcpuId: number): Promise<void> {
-    if (!this.#threads[pcpuId].dead) return;
+  /** Gives a pCPU a fresh thread when its own died; true when it did. */
+  async revive(pcpuId: number): Promise<boolean> {
+    if (!this.#threads[pcpuId].dead) return false;
     const thread = this.#start(pcpuId);
     this.#threads[pcpuId] = thread;
     await thread.ready;
     thread.keepAlive(false);
+    return true;
   }
 
   /** Ends a thread that no longer answers; `revive` starts its successor. */

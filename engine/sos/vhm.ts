@@ -19,7 +19,7 @@ import type { PcpuCommand } from '../hypervisor/arch/x86/pcpu_main.ts';
 import { IoeventfdTable } from '../hypervisor/dm/ioeventfd.ts';
 import { IoRequestPage, REQ_MMIO, REQ_PCICFG, REQ_PORTIO, REQ_WP, type SlotRequest } from '../hypervisor/dm/io_req.ts';
 import { EVENT_PAUSE } from '../hypervisor/events.ts';
-import { EXIT_REASONS, MAX_VMS, VCPU, type HvShared } from '../hypervisor/shared.ts';
+import { EXIT_REASONS, MAX_VMS, VCPU, VM, type HvShared } from '../hypervisor/shared.ts';
 import { layout } from '../core/tables/layout.ts';
 import { S } from '../core/gen/state.ts';
 import type { AcrnVcpuRegs, GsiOperation, IoRequest, IoRequestType, VhmVm, VmCreation, VmSuspendHow } from './vhm_if.ts';
@@ -256,10 +256,13 @@ export class AcrnVhmVm implements VhmVm {
   async reset(): Promise<void> {
     this.#clearRequests();
     await this.pause();
-    for (const pcpuId of this.config.pcpus) await this.#home.pool.revive(pcpuId);
     this.#resetControllers();
-    this.#home.shared.words[(this.#home.shared.vm(this.config.slot) + 0x1840) / 4] = 0;
-    await this.createVcpus();
+    this.#home.shared.words[(this.#home.shared.vm(this.config.slot) + VM.PCI_ADDRESS) / 4] = 0;
+    for (const [vcpuId, pcpuId] of this.config.pcpus.entries()) {
+      const fresh = await this.#home.pool.revive(pcpuId);
+      const command: PcpuCommand = fresh ? { do: 'create', config: this.config, vcpuId } : { do: 'reset' };
+      await this.#home.pool.call(pcpuId, command);
+    }
     this.#regs = undefined;
     this.#state = 'created';
   }
