@@ -12,6 +12,9 @@ import { errnoText } from './host_errors.ts';
 /** Room for about 100 ms of a 10 MB/s flood, so that a reader who keeps up loses nothing. */
 export const OUTPUT_BYTES = 1 << 20;
 const WRITE_BYTES = 65536;
+/** At close, how long output may still take to leave; and how long a pty's reader gets for what the kernel holds. */
+const DRAIN_MS = 100;
+const DRAIN_STEP_MS = 5;
 /** Input is read ahead of the guest up to here. */
 const INPUT_HIGH_BYTES = 65536;
 
@@ -32,6 +35,7 @@ export class CharStream implements CharBackend {
   #closed = false;
   #wake: (() => void) | undefined;
   #onClose: () => Promise<void> | void = () => undefined;
+  #lingerMs = 0;
   readonly #input = new ByteQueue();
   readonly #output = new DropOldestRing(OUTPUT_BYTES);
 
@@ -92,7 +96,11 @@ export class CharStream implements CharBackend {
   /** What else is to be closed with the backend. */
   set onClose(action: () => Promise<void> | void) { this.#onClose = action; }
 
+  /** Closing the descriptor would discard what the reader has not taken yet (a pty): time for that. */
+  set lingerMs(ms: number) { this.#lingerMs = ms; }
+
   write(bytes: Uint8Array): number {
+    if (this.#closed) return -1;
     if (this.error !== undefined && this.#stream === undefined) return -1;
     if (this.#stream === undefined) return 0;
     this.#output.push(bytes);
@@ -120,7 +128,7 @@ export class CharStream implements CharBackend {
     if (this.#closed) return;
     this.#closed = true;
     this.#wake = undefined;
-    this.#pumpLast();
+    await this.#drain();
     const stream = this.#stream;
     const ended = stream === undefined || stream.closed ? undefined : new Promise<void>((resolve) => stream.once('close', () => resolve()));
     this.detach();
@@ -151,10 +159,11 @@ export class CharStream implements CharBackend {
     else this.#sink.write(chunk, done);
   }
 
-  /** At the end, what the peer can take at once still goes out. */
-  #pumpLast(): void {
-    if (this.#stream === undefined || this.#writing || this.#sink !== undefined) return;
-    while (this.#output.length > 0 && this.#stream.writableLength === 0) this.#stream.write(this.#output.take(WRITE_BYTES));
+  /** A peer that reads still gets the last words; one that does not is not waited for. */
+  async #drain(): Promise<void> {
+    const pause = (ms: number) => new Promise<void>((resolve) => { setTimeout(resolve, ms); });
+    for (let waited = 0; waited < DRAIN_MS && this.#stream !== undefined && (this.#writing || this.#output.length > 0); waited += DRAIN_STEP_MS) await pause(DRAIN_STEP_MS);
+    if (this.#stream !== undefined && this.#lingerMs > 0 && !this.#writing) await pause(this.#lingerMs);
   }
 
   /** The backend is lost for good. */

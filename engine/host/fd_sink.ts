@@ -6,13 +6,14 @@
 import fs from 'node:fs';
 import type { Sink } from './char_stream.ts';
 
-/** Retries on the next turns of the event loop before timers are used. */
-const QUICK_RETRIES = 4;
+/** A reader that keeps up makes room within this time: until then every turn of the event loop tries again. */
+const QUICK_MS = 1.5;
 const LONGEST_WAIT_MS = 32;
 
 export class FdSink implements Sink {
   #retry: { cancel: () => void } | undefined;
-  #idle = 0;
+  #progressAt = 0;
+  #waitMs = 1;
   readonly #fd: number;
 
   constructor(fd: number) { this.#fd = fd; }
@@ -22,7 +23,7 @@ export class FdSink implements Sink {
     try {
       while (at < chunk.length) {
         at += fs.writeSync(this.#fd, chunk, at);
-        this.#idle = 0;
+        this.#progressAt = performance.now();
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return done(error as NodeJS.ErrnoException);
@@ -34,16 +35,16 @@ export class FdSink implements Sink {
   stop(): void {
     this.#retry?.cancel();
     this.#retry = undefined;
-    this.#idle = 0;
   }
 
   #later(action: () => void): void {
-    this.#idle += 1;
-    if (this.#idle <= QUICK_RETRIES) {
+    if (performance.now() - this.#progressAt < QUICK_MS) {
+      this.#waitMs = 1;
       const immediate = setImmediate(action);
       this.#retry = { cancel: () => clearImmediate(immediate) };
     } else {
-      const timeout = setTimeout(action, Math.min(2 ** Math.min(this.#idle - QUICK_RETRIES - 1, 10), LONGEST_WAIT_MS));
+      const timeout = setTimeout(action, this.#waitMs);
+      this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
       this.#retry = { cancel: () => clearTimeout(timeout) };
     }
   }

@@ -34,7 +34,7 @@ class Terminal {
     if (this.#length < length) await new Promise<void>((done) => { this.#wanted = { length, done }; });
     return this.all;
   }
-  close(): Promise<void> { return new Promise((resolve) => { this.stream.once('close', () => resolve()); this.stream.destroy(); }); }
+  close(): Promise<void> { return this.stream.closed ? Promise.resolve() : new Promise((resolve) => { this.stream.once('close', () => resolve()); this.stream.destroy(); }); }
 }
 
 /** Reads the guest's side until `length` bytes have come. */
@@ -135,6 +135,15 @@ onUnix('a large paste waits while the guest has no room and arrives whole', asyn
   await terminal.close();
   await pty.close();
 }, 20_000);
+
+onUnix('what was written just before close still reaches a terminal', async () => {
+  const pty = await openPty('virtio-console a');
+  const terminal = new Terminal(pty.where);
+  pty.write(bytes('reboot: Power down\r\n'));
+  await pty.close();
+  expect((await terminal.until(20)).toString()).toBe('reboot: Power down\r\n');
+  await terminal.close();
+});
 
 onUnix('close gives both descriptors back', async () => {
   const open = () => fs.readdirSync('/proc/self/fd').length;

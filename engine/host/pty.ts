@@ -17,6 +17,7 @@ import { cannotOpen } from './host_errors.ts';
 
 const COLUMNS = 80;
 const ROWS = 25;
+const LINGER_MS = 20;
 /** Where node-pty 1.1 keeps its binding, as its own loader looks for it. */
 const BINDING_DIRS = ['build/Release', 'build/Debug', `prebuilds/${process.platform}-${process.arch}`];
 
@@ -81,6 +82,7 @@ export async function openPty(owner: string, publishAs?: string): Promise<CharSt
     throw error;
   }
   const backend = new CharStream(pair.pty);
+  backend.lingerMs = LINGER_MS;
   backend.attach(new tty.ReadStream(pair.master), (error) => backend.fail(error ?? new Error('the pseudo terminal is gone')), new FdSink(pair.master));
   const unpublish = publishAs === undefined ? () => undefined : publish(pair.pty, publishAs);
   backend.onClose = () => {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { BlockBackend } from '../../../backends_if.ts';
 import { md5 } from './md5.ts';
-import { MockDriver, mockHost } from './mock_driver.ts';
-import { serialOf, virtioBlk } from './virtio_blk.ts';
+import { MockDriver, mockHost, MockVdev, MockVm } from './mock_driver.ts';
+import { serialOf, virtioBlk, VirtioBlk } from './virtio_blk.ts';
+import { VirtioPciDevice } from './virtio.ts';
 import { parseBlkOptions } from './virtio_blk_opts.ts';
 
 class MemoryDisk implements BlockBackend {
@@ -230,6 +231,19 @@ test('nodisk has no capacity', async () => {
   const { driver } = await setUp('nodisk');
   expect(driver.device.barRead(4, 0x2000, 4)).toBe(0);
   expect((await request(driver, 0, 0, [{ gpa: 0x4_0000, length: 512, write: true }])).status).toBe(1);
+});
+
+test('blkrescan gives a nodisk device its disk once, with a configuration interrupt', async () => {
+  let blk: VirtioBlk | undefined;
+  const vm = new MockVm();
+  const vdev = new MockVdev('virtio-blk');
+  const device = new VirtioPciDevice(vm, vdev, mockHost(), (transport) => (blk = new VirtioBlk(transport, parseBlkOptions('nodisk'), 'nodisk', undefined)));
+  device.barWrite(0, 18, 1, 7);
+  const host = mockHost({ openBlock: async () => new MemoryDisk(64) });
+  await blk?.rescan('/new.img', host);
+  expect(device.barRead(0, 20, 4)).toBe(64);
+  expect(device.barRead(0, 19, 1)).toBe(2);
+  await expect(blk?.rescan('/other.img', host)).rejects.toMatchObject({ code: 'BLK_RESCAN' });
 });
 
 test('options are read as in ACRN', () => {
