@@ -146,6 +146,8 @@ export function decodeInstruction(rec: usize, p: usize, mode: u32, offset: u32):
   if (hasModRm) {
     modRm = load<u8>(p + pos);
     pos++;
+    // MOV to and from control and debug registers: mod is ignored, the operand is a register (SDM vol. 2).
+    if (map == 1 && (b & 0xfc) == 0x20) modRm |= 0xc0;
   }
   const mod = modRm >> 6;
 

@@ -12,7 +12,7 @@ import {
 } from '../flags';
 import {
   OP_CLC, OP_CLD, OP_CMC, OP_ENTER, OP_LAHF, OP_LEAVE, OP_POPA, OP_POPF, OP_POP_E, OP_POP_G, OP_PUSHA, OP_PUSHF, OP_PUSH_E, OP_PUSH_G, OP_PUSH_I,
-  OP_SAHF, OP_STC, OP_STD,
+  OP_SAHF, OP_SALC, OP_STC, OP_STD,
 } from '../gen/ops';
 import { S_FLAGS } from '../gen/state';
 import { adjustStack, linear, pop, probeWrite, push, segLinear, stackRead } from '../mmu';
@@ -39,6 +39,7 @@ export function execStack(op: u32, rec: usize): void {
     case OP_LEAVE: leave(size); break;
     case OP_LAHF: setGpr8(16 + RAX, <u8>((readFlags() & 0xd5) | 2)); break;
     case OP_SAHF: writeStatus((readFlags() & ~0xff) | <u32>(gpr8(16 + RAX) & 0xd5)); break;
+    case OP_SALC: setGpr8(RAX, <u8>(0 - carryFlag())); break;
     case OP_CLC: store<u32>(cpu, readFlags() & ~CF, S_FLAGS); break;
     case OP_STC: store<u32>(cpu, readFlags() | CF, S_FLAGS); break;
     case OP_CMC: store<u32>(cpu, readFlags() ^ CF, S_FLAGS); break;

@@ -23,10 +23,10 @@ import { OP_TOO_LONG } from './ops';
 
 /** Executes the record by its family. */
 export function execute(op: u32, rec: usize): void {
-  if (op >= 686 && op <= 756) { execX87(op, rec); return; }
-  if (op >= 598 && op <= 685) { execSystem(op, rec); return; }
-  if (op >= 593 && op <= 597) { execString(op, rec); return; }
-  if (op >= 575 && op <= 592) { execStack(op, rec); return; }
+  if (op >= 687 && op <= 757) { execX87(op, rec); return; }
+  if (op >= 599 && op <= 686) { execSystem(op, rec); return; }
+  if (op >= 594 && op <= 598) { execString(op, rec); return; }
+  if (op >= 575 && op <= 593) { execStack(op, rec); return; }
   if (op >= 464 && op <= 574) { execSseInteger(op, rec); return; }
   if (op >= 412 && op <= 463) { execSseFloat(op, rec); return; }
   if (op >= 390 && op <= 411) { execSseConvert(op, rec); return; }

@@ -1,7 +1,7 @@
 /**
  * Stack and flag-register instructions.
  *
- * @spec SDM vol. 2, PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE, LAHF SAHF, CLC CMC STC CLD STD
+ * @spec SDM vol. 2, PUSH POP PUSHA POPA PUSHF POPF ENTER LEAVE, LAHF SAHF SALC (undocumented: AL = CF ? FF : 0), CLC CMC STC CLD STD
  */
 import type { OpcodeFamily } from '../opcode_row.ts';
 
@@ -22,6 +22,7 @@ export const stack: OpcodeFamily = {
     { op: 'LEAVE', encoding: 'C9', operands: '', mode: 'd64' },
     { op: 'SAHF', encoding: '9E', operands: '' },
     { op: 'LAHF', encoding: '9F', operands: '' },
+    { op: 'SALC', encoding: 'D6', operands: '', mode: 'i64' },
     { op: 'CMC', encoding: 'F5', operands: '' },
     { op: 'CLC', encoding: 'F8', operands: '' },
     { op: 'STC', encoding: 'F9', operands: '' },
