@@ -26,10 +26,11 @@ class PcpuThread {
       const limit = setTimeout(() => reject(new Error(`pCPU${pcpuId} did not start within ${START_LIMIT_MS} ms`)), START_LIMIT_MS);
       const settle = (): void => clearTimeout(limit);
       port1.on('message', (message: FromPcpu) => {
-        if ('ready' in message) { settle(); resolve(); return; }
+        if ('ready' in message) { settle(); this.#keepAlive(); resolve(); return; }
         if ('log' in message) { log(message.log); return; }
         const pending = this.#pending.get(message.id);
         this.#pending.delete(message.id);
+        this.#keepAlive();
         if ('error' in message) pending?.reject(new Error(message.error));
         else pending?.resolve(message.reply);
       });
@@ -54,19 +55,21 @@ class PcpuThread {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#pending.set(id, { resolve, reject });
+      this.#keepAlive();
       this.#port.postMessage({ id, command });
       Atomics.add(this.#mailbox, 0, 1);
       Atomics.notify(this.#mailbox, 0);
     });
   }
 
-  /** Whether the thread keeps the process alive. */
-  keepAlive(on: boolean): void {
-    if (on) { this.#worker.ref(); this.#port.ref(); }
+  /** The thread keeps the process alive while it starts and while a command is unanswered: while its vCPU runs. */
+  #keepAlive(): void {
+    if (this.#pending.size > 0) { this.#worker.ref(); this.#port.ref(); }
     else { this.#worker.unref(); this.#port.unref(); }
   }
 
   async terminate(): Promise<void> {
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 }
@@ -90,16 +93,11 @@ export class PcpuPool {
 
   async ready(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.ready));
-    for (const thread of this.#threads) thread.keepAlive(false);
   }
 
   /** Sends a command to a pCPU; resolves with its reply. */
   call(pcpuId: number, command: unknown): Promise<unknown> {
     return this.#threads[pcpuId].call(command);
-  }
-
-  keepAlive(pcpuId: number, on: boolean): void {
-    this.#threads[pcpuId].keepAlive(on);
   }
 
   /** Gives a pCPU a fresh thread when its own died; true when it did. */
@@ -108,7 +106,6 @@ export class PcpuPool {
     const thread = this.#start(pcpuId);
     this.#threads[pcpuId] = thread;
     await thread.ready;
-    thread.keepAlive(false);
     return true;
   }
 

@@ -196,7 +196,6 @@ export class AcrnVhmVm implements VhmVm {
     this.#clearing = false;
     const regs = this.#regs;
     this.#regs = undefined;
-    for (const pcpuId of this.config.pcpus) this.#home.pool.keepAlive(pcpuId, true);
     const loaded = regs === undefined ? Promise.resolve() : this.#home.pool.call(this.config.pcpus[0], { do: 'regs', regs } satisfies PcpuCommand);
     this.#runs = this.config.pcpus.map(async (pcpuId) => {
       try {
@@ -205,8 +204,6 @@ export class AcrnVhmVm implements VhmVm {
         if (end.how === 'triplefault') this.#suspended('triplefault', end.detail);
       } catch (error) {
         this.#suspended('halt', `pCPU${pcpuId} stopped: ${error instanceof Error ? error.message : String(error)}`);
-      } finally {
-        this.#home.pool.keepAlive(pcpuId, false);
       }
     });
   }
