@@ -26,6 +26,8 @@ export function roundFloat<T>(source: u64, imm: u32): u64 {
 
 /** A double rounded by mode `rc` to a signed 32-bit integer; 0x80000000 and IE when it does not fit. */
 export function toInt32(bits: u64, rc: u32): u32 {
+  const whole = <i32>reinterpret<f64>(bits);
+  if (<f64>whole == reinterpret<f64>(bits)) return <u32>whole;
   const v = reinterpret<f64>(operand<f64>(bits));
   const r = integral<f64>(v, rc);
   if (!(r >= -2147483648 && r <= 2147483647)) { flag(IE); return 0x80000000; }
