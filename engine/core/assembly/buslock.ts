@@ -11,6 +11,9 @@ import { PCPU_BASE, S_PCPU_ID } from './gen/state';
 export const SHARED_OFFSET: usize = 0x3_0000;
 const BUS_LOCK: usize = PCPU_BASE + SHARED_OFFSET;
 
+/** A word of this pCPU's own block that only fences touch. */
+const FENCE_WORD: usize = SHARED_OFFSET + 0x80;
+
 let held: bool = false;
 
 /** Takes the NUC's bus lock. Probe every access first: a fault must not be raised under the lock (deliverFault drops it). */
@@ -26,3 +29,6 @@ export function unlockBus(): void {
   held = false;
   atomic.store<u32>(BUS_LOCK, 0);
 }
+
+/** MFENCE: a sequentially consistent read-modify-write orders all accesses before and after it. */
+export function fence(): void { atomic.add<u32>(cpu + FENCE_WORD, 0); }

@@ -59,7 +59,7 @@ export function markCodePage(wasmAddr: usize): bool {
   settleWrites();
   const mark = PAGE_CODE_BASE + ((wasmAddr - RAM_BASE) >> 12);
   const self = load<u32>(cpu, S_PCPU_ID);
-  const bit = <u8>(1 << self);
+  const bit = <u8>1 << <u8>self;
   if (!(atomic.load<u8>(mark) & bit)) {
     const old = atomic.or<u8>(mark, bit);
     lastWritten = 0;

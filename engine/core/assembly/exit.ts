@@ -4,6 +4,16 @@
  * @spec   SDM vol. 3 chapter 28 (VM exits), appendix C (basic exit reasons)
  * @cover  #Y synchronous exits, events returned by the hypervisor, leaving run() after the instruction
  * @differ The hypervisor answers most exits by a call made in the middle of the instruction, not by a mode switch.
+ *
+ * What run() owes this layer. After choosing the pCPU block: initMmu(ramBytes) (mmu.ts). At its start: LEAVE_BLOCK = 0,
+ * enterRun() (code_page.ts); a pending leaveReason is returned at once; a valid ENTRY_INTR_INFO is cleared and given to
+ * deliverEvent (fault.ts). With S_RIP = start of the instruction it decodes next, it fetches by fetchAddress, and looks
+ * beyond that instruction by peekFetchAddress; it reads PAGE_GENERATION before markCodePage. Whenever LEAVE_BLOCK is
+ * set after an instruction: S_RIP holds the next RIP when the instruction set it (jumpTo, leaveBlock), otherwise (a write
+ * to code, a breakpoint, a request to leave) it is the following instruction; then deliverDebugTrap(TF was set) when
+ * pendingDebug or TF ask for it, and takeLeaveReason(). While codeBreakpointsOn each instruction starts with
+ * `if (!RF && (bits = codeBreakpoint(linear RIP))) raiseDebugFault(bits, true)`. At its end: leaveRun(). After an
+ * unwind the host calls deliverFault() until it returns normally, then run() again.
  */
 import { cpu, instrRip, nextRip } from './cpu';
 import { enterRun, leaveRun } from './code_page';

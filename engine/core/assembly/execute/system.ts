@@ -8,6 +8,7 @@ import {
   CS, DS, ES, FS, GS, LDTR, MODE_LONG, MODE_PROTECTED, SS, TR, cpl, cpu, gpr16, gpr64, interruptibility, leaveBlock,
   mode, nextRip, segBase, segSelector, setGpr16, setGpr32, setGpr64, setActivity, setInterruptibility,
 } from '../cpu';
+import { fence } from '../buslock';
 import { EVENT_PRIVILEGED, EVENT_SOFTWARE, EVENT_SOFTWARE_EXCEPTION } from '../deliver';
 import { EXIT_HLT, requestLeave } from '../exit';
 import { farReturn, farTransfer } from '../far';
@@ -129,7 +130,8 @@ export function execSystem(op: u32, rec: usize): void {
     case OP_STI: setInterruptFlag(); return;
     case OP_CLAC: setAlignmentCheck(false); return;
     case OP_STAC: setAlignmentCheck(true); return;
-    case OP_LFENCE: case OP_MFENCE: case OP_SFENCE: atomic.fence(); return;
+    case OP_MFENCE: fence(); return;
+    case OP_LFENCE: case OP_SFENCE: return; // nothing is speculative, stores are in order
     default:
       if (!execIo(op, rec)) execControl(op, rec);
       return;
