@@ -12,7 +12,7 @@ import {
   OP_PMOVZXDQ, OP_PMOVZXWD, OP_PMOVZXWQ, OP_PTEST,
 } from '../gen/ops';
 import { linear, read32, read64, read8, write16, write32, write64, write8 } from '../mmu';
-import { isMem, recFlags, recReg, recRm, REC_REXW } from '../record';
+import { isMem, recFlags, recRm, REC_REXW } from '../record';
 import { checkSse, destination, imm8, setStatusFlags, source128, source128u, source16, source32, source64 } from '../sse/operand';
 import { aggregate, explicitLength, implicitLength, indexOf, maskOf, stringFlags } from '../sse/text';
 

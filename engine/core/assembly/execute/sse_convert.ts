@@ -4,7 +4,7 @@
  * @spec  SDM vol. 2: CVT*; rows: engine/core/tables/opcodes/sse_convert.ts
  * @cover #Y all rows, the MMX forms included
  */
-import { gpr32, gpr64, setGpr32, setGpr64, xmm } from '../cpu';
+import { gpr32, gpr64, setGpr32, setGpr64 } from '../cpu';
 import { raise, UD } from '../fault';
 import {
   OP_CVTDQ2PD, OP_CVTDQ2PS, OP_CVTPD2DQ, OP_CVTPD2PI, OP_CVTPD2PS, OP_CVTPI2PD, OP_CVTPI2PS, OP_CVTPS2DQ, OP_CVTPS2PD, OP_CVTPS2PI,

@@ -4,7 +4,6 @@
  * @spec   SDM vol. 2; rows: engine/core/tables/opcodes/sse_float.ts
  * @cover  #Y all rows, all rounding modes, DAZ, FTZ, exact exception flags, unmasked exceptions
  */
-import { xmm } from '../cpu';
 import { raise, UD } from '../fault';
 import {
   OP_ADDPD, OP_ADDPS, OP_ADDSD, OP_ADDSS, OP_ADDSUBPD, OP_ADDSUBPS, OP_CMPPD, OP_CMPPS, OP_CMPSD_XMM, OP_CMPSS, OP_COMISD, OP_COMISS,
