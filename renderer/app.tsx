@@ -54,7 +54,7 @@ function Navigation({ route }: { route: Route }) {
         <div><Text fw={650} lh={1.15}>ACRN Desktop</Text><Text size="xs" c="dimmed" lh={1.3}>{app === undefined ? ' ' : `Version ${app.version}`}</Text></div>
       </Group>
       <nav aria-label="Views">
-        {link({ view: 'vms' }, 'Virtual machines', <Server size={17} />, route.view === 'vms' || route.view === 'vm' || route.view === 'new' || route.view === 'edit')}
+        {link({ view: 'vms' }, 'Virtual machines', <Server size={17} />, route.view === 'vms' || route.view === 'new')}
         {link({ view: 'consoles' }, 'Consoles', <Terminal size={17} />, route.view === 'consoles')}
         {link({ view: 'nuc' }, 'NUC', <Cpu size={17} />, route.view === 'nuc')}
       </nav>
@@ -100,9 +100,9 @@ function Banners() {
   const [how = '', ...lines] = (nuc?.detail ?? '').split('\n');
   return (
     <>
-      {connection === 'lost' && <Alert color="yellow" radius={0} role="status" icon={<Loader size={16} color="yellow" />} title="Not connected">ACRN Desktop does not answer. This page reconnects by itself.</Alert>}
+      {connection === 'lost' && <Alert color="yellow" radius={0} className="banner" role="status" icon={<Loader size={16} color="yellow" />} title="Not connected">ACRN Desktop does not answer. This page reconnects by itself.</Alert>}
       {nuc?.state === 'crashed' && (
-        <Alert color="red" radius={0} role="alert" icon={<TriangleAlert size={18} />} title="The NUC crashed" data-banner="nuc-crashed">
+        <Alert color="red" radius={0} role="alert" icon={<TriangleAlert size={18} />} title="The NUC crashed" className="banner" data-danger data-banner="nuc-crashed">
           <Group justify="space-between" align="flex-start" wrap="nowrap">
             <div className="grow">
               <Text size="sm">{how === '' ? 'Its process ended.' : `${how.charAt(0).toUpperCase()}${how.slice(1)}.`} The VMs that ran on it ended too; their disks hold what they had written.</Text>

@@ -6,7 +6,7 @@ import type { Problem } from '../../engine/contract/engine_api.ts';
 export function ProblemAlert({ problem, onClose, children }: { problem: Problem; onClose?: () => void; children?: ReactNode }) {
   return (
     <Alert
-      color="red" variant="light" icon={<CircleAlert size={18} />} title={problem.what} role="alert"
+      color="red" variant="light" icon={<CircleAlert size={18} />} title={problem.what} role="alert" data-danger
       withCloseButton={onClose !== undefined} onClose={onClose} closeButtonLabel="Close this message"
     >
       <Text size="sm" className="wrap-anywhere">{sentence(problem.why)}</Text>
@@ -18,5 +18,6 @@ export function ProblemAlert({ problem, onClose, children }: { problem: Problem;
 
 function sentence(text: string): string {
   const trimmed = text.trim();
-  return trimmed === '' || /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+  const start = /^[a-z]+ /.test(trimmed) ? trimmed.charAt(0).toUpperCase() + trimmed.slice(1) : trimmed;
+  return start === '' || /[.!?]$/.test(start) ? start : `${start}.`;
 }

@@ -75,7 +75,7 @@ export function VmActions({ vm, large = false }: { vm: VmInfo; large?: boolean }
           <Action label={`Stop ${name}`} enabled={can.stop} onClick={() => stop(false)}><Square size={15} /></Action>
           <Action label={`Pause ${name}`} enabled={can.pause} onClick={() => command('vm.pause')}><Pause size={16} /></Action>
           <Action label={`Reset ${name}`} enabled={can.reset} onClick={() => setAsking('reset')}><RotateCcw size={15} /></Action>
-          <Action label={`Consoles of ${name}`} enabled onClick={() => go({ view: 'consoles', name })}><Terminal size={16} /></Action>
+          <Action className="to-consoles" label={`Consoles of ${name}`} enabled onClick={() => go({ view: 'consoles', name })}><Terminal size={16} /></Action>
         </>
       )}
       <Menu position="bottom-end" width={190} shadow="md">
@@ -106,6 +106,6 @@ export function VmActions({ vm, large = false }: { vm: VmInfo; large?: boolean }
   );
 }
 
-function Action({ label, enabled, color = 'gray', onClick, children }: { label: string; enabled: boolean; color?: string; onClick: () => void; children: ReactNode }) {
-  return <Tooltip label={label}><ActionIcon disabled={!enabled} color={color} onClick={onClick} aria-label={label}>{children}</ActionIcon></Tooltip>;
+function Action({ label, enabled, color = 'gray', className, onClick, children }: { label: string; className?: string; enabled: boolean; color?: string; onClick: () => void; children: ReactNode }) {
+  return <Tooltip label={label}><ActionIcon className={className} disabled={!enabled} color={color} onClick={onClick} aria-label={label}>{children}</ActionIcon></Tooltip>;
 }

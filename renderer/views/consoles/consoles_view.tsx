@@ -102,8 +102,21 @@ function ConsoleBody({ tab: { vm, console } }: { tab: Tab }) {
   const startedAt = console !== undefined && isLive(vm) && connection !== 'lost' ? vm.startedAt ?? 0 : undefined;
   return (
     <div className="console-body" role="tabpanel" id="console-panel" aria-label={`${vm.name} ${console?.title ?? 'console'}`}>
-      <ConsoleState vm={vm} hasConsole={console !== undefined} />
-      {canShow ? <TerminalPane key={`${vm.name}/${last}`} name={vm.name} consoleId={last} startedAt={startedAt} label={`Console ${console?.title ?? ''} of ${vm.name}. Ctrl+F6 leaves it.`} /> : <div className="terminal-empty" />}
+      {(canShow || vm.state !== 'stopped' || vm.problem !== undefined) && <ConsoleState vm={vm} hasConsole={console !== undefined} />}
+      {canShow ? <TerminalPane key={`${vm.name}/${last}`} name={vm.name} consoleId={last} startedAt={startedAt} label={`Console ${console?.title ?? ''} of ${vm.name}. Ctrl+F6 leaves it.`} /> : <NothingToShow vm={vm} />}
+    </div>
+  );
+}
+
+function NothingToShow({ vm }: { vm: VmInfo }) {
+  const { engine } = useStore();
+  const { name, state, definition, problem } = vm;
+  if (state !== 'stopped' || problem !== undefined) return <div className="terminal-empty" />;
+  return (
+    <div className="terminal-empty">
+      <strong>{name} is stopped</strong>
+      <span>Its consoles appear here when it runs.</span>
+      <Button leftSection={<Play size={15} />} disabled={definition === undefined} onClick={() => { engine.call('vm.start', { name }).catch(tellProblem); }}>Start {name}</Button>
     </div>
   );
 }

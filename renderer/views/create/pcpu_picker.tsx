@@ -16,7 +16,7 @@ export function PcpuPicker({ value, onChange, nuc, others, error }: { value: rea
           return (
             <UnstyledButton key={id} role="checkbox" aria-checked={checked} aria-label={`pCPU ${id}, ${note}`} className="pcpu-pick" data-checked={checked} onClick={() => toggle(id)}>
               <span className="pcpu-pick-head"><Cpu size={16} aria-hidden /><Text size="sm" fw={600}>pCPU {id}</Text>{checked && <Check size={15} className="pcpu-pick-check" aria-hidden />}</span>
-              <Text size="xs" c={usedBy !== undefined ? 'orange' : 'dimmed'} truncate title={note}>{checked ? `vCPU ${value.indexOf(id)}${value.indexOf(id) === 0 ? ' (BSP)' : ''} · ${note}` : note}</Text>
+              <Text size="xs" c={usedBy !== undefined ? 'orange' : 'dimmed'} truncate title={note}>{checked && note === 'free' ? `vCPU ${value.indexOf(id)}${value.indexOf(id) === 0 ? ', BSP' : ''}` : note}</Text>
             </UnstyledButton>
           );
         })}

@@ -37,7 +37,7 @@ function NewVm() {
 function VmTable({ vms }: { vms: readonly VmInfo[] }) {
   const now = useNow();
   return (
-    <Table.ScrollContainer minWidth={760}>
+    <Table.ScrollContainer minWidth={700} type="native">
       <Table verticalSpacing={10} horizontalSpacing="md" highlightOnHover className="vm-table">
         <Table.Thead>
           <Table.Tr>

@@ -1,0 +1,79 @@
+/**
+ * `npm start`: sets up what is missing, then opens ACRN Desktop in Electron, or in a browser where there is no Electron.
+ * `npm run serve`: in a browser in any case.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ensureNode, setup, toolEnvironment } from './setup.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const INSTALL_LIMIT_MS = 180_000;
+
+/** Newest change below a path, 0 when there is none. */
+function newest(path) {
+  if (!existsSync(path)) return 0;
+  const info = statSync(path);
+  if (!info.isDirectory()) return info.mtimeMs;
+  return Math.max(0, ...readdirSync(path).filter((name) => name !== 'assembly').map((name) => newest(join(path, name))));
+}
+
+function isStale(result, sources) {
+  const built = existsSync(join(root, result)) ? statSync(join(root, result)).mtimeMs : 0;
+  return sources.some((source) => newest(join(root, source)) > built);
+}
+
+/** Path of the Electron program, undefined where there is none and none can be installed. */
+function findElectron() {
+  const folder = join(root, 'node_modules', 'electron');
+  if (!existsSync(folder)) return undefined;
+  const path = () => {
+    const name = existsSync(join(folder, 'path.txt')) ? readFileSync(join(folder, 'path.txt'), 'utf8') : undefined;
+    if (name === undefined) return undefined;
+    const program = join(process.env.ELECTRON_OVERRIDE_DIST_PATH ?? join(folder, 'dist'), name);
+    return existsSync(program) ? program : undefined;
+  };
+  if (path() === undefined) {
+    console.log('Electron is not there yet; asking its installer (3 minutes at most).');
+    spawnSync(process.execPath, [join(folder, 'install.js')], { stdio: 'ignore', timeout: INSTALL_LIMIT_MS, env: toolEnvironment() });
+  }
+  return path();
+}
+
+function hasScreen() {
+  return process.platform !== 'linux' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
+}
+
+/** Whether this system lets Electron start at all: libraries may be missing, or root may have no sandbox. */
+function canRun(electron) {
+  const answer = spawnSync(electron, ['--version'], { timeout: 20_000, encoding: 'utf8' });
+  return answer.status === 0;
+}
+
+function runChild(program, args) {
+  const child = spawn(program, args, { stdio: 'inherit', cwd: root, env: toolEnvironment() });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => { process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1); });
+}
+
+async function start(args) {
+  ensureNode();
+  const rest = args.filter((argument) => argument !== '--serve');
+  if (rest.includes('--help') || rest.includes('-h')) return runChild(process.execPath, [join(root, 'main/serve.ts'), '--help']);
+  await setup();
+  const { buildAll, buildRenderer } = await import('./build.mjs');
+  if (!args.includes('--serve')) {
+    const why = !hasScreen() ? 'this computer has no display' : undefined;
+    const electron = why === undefined ? findElectron() : undefined;
+    if (electron !== undefined && canRun(electron)) {
+      if (isStale('out/main/index.js', ['main', 'engine', 'preload']) || isStale('out/renderer/index.html', ['renderer', 'vite.config.ts'])) await buildAll();
+      return runChild(electron, [root]);
+    }
+    console.log(`Electron is not available here (${why ?? (electron === undefined ? 'its installer could not fetch it' : 'it does not start on this system')}): serving ACRN Desktop to a browser instead.`);
+  }
+  if (isStale('out/renderer/index.html', ['renderer', 'vite.config.ts', 'engine/contract', 'preload/bridge.ts'])) await buildRenderer();
+  runChild(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'main/serve.ts'), ...rest]);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await start(process.argv.slice(2));
