@@ -10,7 +10,7 @@ import { NM, UD, raise } from '../fault';
 import {
   OP_EMMS, OP_MASKMOVQ, OP_MOVD_MMX_LOAD, OP_MOVD_MMX_STORE, OP_MOVNTQ, OP_MOVQ_MMX_LOAD, OP_MOVQ_MMX_STORE, OP_PALIGNR_MMX, OP_PEXTRW_MMX,
   OP_PINSRW_MMX, OP_PMOVMSKB_MMX, OP_PSHUFW, OP_PSLLD_MMX_IMM, OP_PSLLQ_MMX_IMM, OP_PSLLW_MMX_IMM, OP_PSRAD_MMX_IMM, OP_PSRAW_MMX_IMM,
-  OP_PSRLD_MMX_IMM, OP_PSRLQ_MMX_IMM, OP_PSRLW_MMX_IMM,
+  OP_PSRLD_MMX_IMM, OP_PSRLQ_MMX_IMM, OP_PSRLW_MMX_IMM, OP_PUNPCKLBW_MMX, OP_PUNPCKLDQ_MMX,
 } from '../gen/ops';
 import { S_FTW } from '../gen/state';
 import { linear, probeWrite, read16, read32, read64, segLinear, write32, write64, write8 } from '../mmu';
@@ -97,7 +97,9 @@ export function execMmx(op: u32, rec: usize): void {
     case OP_PSRLQ_MMX_IMM: { const r = recRm(rec); put(r, low(srl64(both(r), <u64>imm8(rec)))); return; }
     case OP_PSLLQ_MMX_IMM: { const r = recRm(rec); put(r, low(sll64(both(r), <u64>imm8(rec)))); return; }
     default: {
-      const b = source(rec);
+      // PUNPCKLBW, PUNPCKLWD, PUNPCKLDQ: mm/m32
+      const half = isMem(rec) && op >= OP_PUNPCKLBW_MMX && op <= OP_PUNPCKLDQ_MMX;
+      const b = half ? <u64>read32(linear(rec, 4, false)) : source(rec);
       put(recReg(rec), packed(op, mmx(recReg(rec)), b));
     }
   }

@@ -18,12 +18,12 @@ import { recOpcode } from '../record';
 import { EQUAL, LESS, UNORDERED, add, compare, divide, multiply, squareRoot, subtract } from '../x87/arithmetic';
 import { bcdHigh, bcdLow, fromBcd, fromF32, fromF64, quietLoad, toBcd, toF32, toF64, toInteger } from '../x87/convert';
 import {
-  BIAS, DE, DENORMAL, INFINITY, INTEGER_BIT, NORMAL, OE, QNAN, RC_DOWN, RC_NEAREST, RC_UP, SNAN, UE, UNSUPPORTED, ZERO, classOf,
-  indefinite, result, roundingControl, setRoundedUp, signal, zSe, zSig,
+  BIAS, DE, DENORMAL, IE, INFINITY, INTEGER_BIT, NORMAL, OE, PE, QNAN, RC_NEAREST, RC_UP, SF, SNAN, UE, UNSUPPORTED, ZE, ZERO, classOf,
+  exceptions, replaceExceptions, result, roundingControl, setRoundedUp, signal, zSe, zSig,
 } from '../x87/format';
 import { exp2Minus1, yLog2x, yLog2xPlus1 } from '../x87/logarithm';
 import {
-  exponentSe, exponentSig, extract, fromI64, partial, partialRemainder, quotient, roundToIntegral, scale,
+  exponentSe, exponentSig, extract, fromI64, ordinary, partial, partialRemainder, quotient, roundToIntegral, scale,
 } from '../x87/remainder';
 import {
   C0, C1, C2, C3, blocked, enter, finishPush, finishSt, fsw, isEmpty, noteInstruction, noteOperand, pop, push, setCondition, setFsw, setSt,
@@ -74,11 +74,12 @@ export function execX87(op: u32, rec: usize): void {
     case OP_FTST: test(); break;
     case OP_FXAM: examine(); break;
     case OP_FLD_STI:
-      if (isEmpty(7) && isEmpty(i)) stackUnderflow(); else result(stSe(i), stSig(i));
+      if (isEmpty(i)) { pushUnderflow(); break; }
+      result(stSe(i), stSig(i));
       finishPush();
       break;
     case OP_FLD_CONSTANT: loadConstant(i); finishPush(); break;
-    case OP_FST_STI: storeStack(i, escape(rec) != 0xdd || digit(rec) == 3); break;
+    case OP_FST_STI: storeStack(rec, i, escape(rec) != 0xdd || digit(rec) == 3); break;
     case OP_FXCH: exchange(i); break;
     case OP_FCMOVCC: conditionalMove(rec, i); break;
     case OP_FCHS:
@@ -167,8 +168,8 @@ function arithmeticMemory(op: u32, rec: usize): void {
   if ((kind & 6) == 2) { compareWith(bSe, bSig, wasDenormal, kind & 1); return; }
   if (isEmpty(0)) stackUnderflow();
   else {
-    if (wasDenormal && classOf(stSe(0), stSig(0)) <= INFINITY) signal(DE);
     operate(kind, stSe(0), stSig(0), bSe, bSig);
+    if (wasDenormal && classOf(stSe(0), stSig(0)) <= INFINITY && (exceptions & (IE | ZE)) == 0) signal(DE);
   }
   finishSt(0);
 }
@@ -178,8 +179,10 @@ function loadMemory(op: u32, rec: usize): void {
   const wasDenormal = readOperand(op, gva);
   noteInstruction(rec);
   noteOperand(rec, gva);
-  if (op == OP_FLD_M32 || op == OP_FLD_M64) quietLoad(zSe, zSig, wasDenormal);
+  if (op == OP_FLD_M32 || op == OP_FLD_M64) quietLoad(zSe, zSig);
+  // A denormal in memory is loaded even when DE is unmasked; a stack fault hides it.
   finishPush();
+  if (wasDenormal && (exceptions & SF) == 0) { signal(DE); settle(); }
 }
 
 /** C3 C2 C0 of a comparison. */
@@ -214,18 +217,26 @@ function compareStack(i: u32, quiet: bool, pops: u32): void {
 
 function compareFlags(i: u32, quiet: bool, pops: bool): void {
   let order = UNORDERED;
-  if (isEmpty(0) || isEmpty(i)) stackUnderflow(); else order = compare(stSe(0), stSig(0), stSe(i), stSig(i), quiet);
-  const done = !blocked();
-  settle();
-  if (!done) return;
+  const c1 = (fsw() & C1) != 0;
+  if (isEmpty(0) || isEmpty(i)) stackUnderflow(); else { order = compare(stSe(0), stSig(0), stSe(i), stSig(i), quiet); }
   writeStatus(order == LESS ? CF : order == EQUAL ? ZF : order == UNORDERED ? CF | PF | ZF : 0);
-  if (pops) pop();
+  const done = !blocked();
+  if ((exceptions & SF) == 0) setRoundedUp(c1); // C1 is not affected
+  settle();
+  if (done && pops) pop();
 }
 
 function test(): void {
   let order = UNORDERED;
   if (isEmpty(0)) stackUnderflow(); else order = compare(stSe(0), stSig(0), 0, 0, false);
   finishCompare(order, 0);
+}
+
+/** FLD ST(i) of an empty register: an underflow even when the push would overflow. */
+function pushUnderflow(): void {
+  stackUnderflow();
+  if (!blocked()) push(zSe, zSig);
+  settle();
 }
 
 /** FXAM: C1 the sign, C3 C2 C0 the class; never an exception. */
@@ -261,7 +272,12 @@ function loadConstant(which: u32): void {
   }
 }
 
-function storeStack(i: u32, pops: bool): void {
+function storeStack(rec: usize, i: u32, pops: bool): void {
+  if (escape(rec) == 0xd9 && isEmpty(0)) { // the alias FSTPNCE: an empty register is popped, not stored
+    settle();
+    pop();
+    return;
+  }
   if (isEmpty(0)) stackUnderflow(); else result(stSe(0), stSig(0));
   const done = !blocked();
   finishSt(i);
@@ -290,8 +306,11 @@ function conditionalMove(rec: usize, i: u32): void {
   }
   if (escape(rec) == 0xdb) holds = !holds;
   if (isEmpty(0) || isEmpty(i)) stackUnderflow();
-  else if (holds) result(stSe(i), stSig(i));
-  else result(stSe(0), stSig(0));
+  else {
+    setRoundedUp((fsw() & C1) != 0); // C1 is not affected
+    const from = holds ? i : 0;
+    result(stSe(from), stSig(from));
+  }
   finishSt(0);
 }
 
@@ -310,18 +329,27 @@ function storeFloat(op: u32, rec: usize): void {
     }
   } else if (op == OP_FST_M32) {
     const bits = empty ? 0xffc00000 : toF32(se, sig);
-    if (!blocked() && (unmasked() & (OE | UE)) == 0) write32(gva, bits);
+    if (storable()) write32(gva, bits);
   } else {
     const bits = empty ? 0xfff8_0000_0000_0000 : toF64(se, sig);
-    if (!blocked() && (unmasked() & (OE | UE)) == 0) write64(gva, bits);
+    if (storable()) write64(gva, bits);
   }
   finishStore(rec, gva, pops);
+}
+
+/** False when an unmasked exception forbids the store; an unmasked OE or UE then comes without PE and C1. */
+function storable(): bool {
+  if (blocked()) return false;
+  if ((unmasked() & (OE | UE)) == 0) return true;
+  replaceExceptions(exceptions & ~PE);
+  setRoundedUp(false);
+  return false;
 }
 
 function finishStore(rec: usize, gva: u64, pops: bool): void {
   noteInstruction(rec);
   noteOperand(rec, gva);
-  const done = !blocked() && (unmasked() & (OE | UE)) == 0;
+  const done = storable();
   settle();
   if (done && pops) pop();
 }
@@ -357,11 +385,13 @@ function storeBcd(rec: usize): void {
 
 /** FPREM, FPREM1: C0 C3 C1 take the quotient's low three bits. */
 function remainder(nearest: bool): void {
+  setFsw(fsw() & ~C2);
   if (isEmpty(0) || isEmpty(1)) { stackUnderflow(); finishSt(0); return; }
   partialRemainder(stSe(0), stSig(0), stSe(1), stSig(1), nearest);
   if (blocked()) { settle(); return; }
   setSt(0, zSe, zSig);
   settle();
+  if (!ordinary) return;
   let code: u32 = partial ? C2 : 0;
   if (!partial) {
     const q = <u32>quotient;

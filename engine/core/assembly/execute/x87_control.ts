@@ -31,8 +31,13 @@ export function control(op: u32, rec: usize): bool {
     case OP_FNOP: enter(); noteInstruction(rec); return true;
     case OP_FINCSTP: enter(); noteInstruction(rec); setFsw(fsw() & ~C1); setTop(top() + 1); return true;
     case OP_FDECSTP: enter(); noteInstruction(rec); setFsw(fsw() & ~C1); setTop(top() - 1); return true;
-    case OP_FFREE: enter(); noteInstruction(rec); setEmpty((recOpcode(rec) >> 8) & 7); return true;
-    case OP_FFREEP: enter(); noteInstruction(rec); setEmpty((recOpcode(rec) >> 8) & 7); pop(); return true;
+    case OP_FFREE: case OP_FFREEP:
+      enter();
+      noteInstruction(rec);
+      setFsw(fsw() & ~C1);
+      setEmpty((recOpcode(rec) >> 8) & 7);
+      if (op == OP_FFREEP) pop();
+      return true;
     case OP_FNSTENV: {
       enterNoWait();
       const gva = linear(rec, environmentSize(rec), true);

@@ -91,8 +91,7 @@ export function divide(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
   }
   if (bClass == ZERO) {
     if (aClass == ZERO) { invalid(); return; }
-    if (aClass == DENORMAL) signal(DE);
-    signal(ZE);
+    signal(ZE); // without DE, whatever the dividend
     result((sign << 15) | EXP_MAX, INTEGER_BIT);
     return;
   }

@@ -4,7 +4,7 @@
  * @spec SDM vol. 2, FLD, FST, FIST, FISTTP, FBLD, FBSTP
  */
 import {
-  BIAS, DE, EXP_MAX, IE, INFINITY, INTEGER_BIT, PE, QUIET_BIT, SNAN, UNSUPPORTED, classOf, result,
+  BIAS, EXP_MAX, IE, INFINITY, INTEGER_BIT, PE, QUIET_BIT, SNAN, UNSUPPORTED, classOf, result,
   roundsUp, setRoundedUp, signal,
 } from './format';
 import { nanF32, nanF64, packF32, packF64 } from './round';
@@ -125,9 +125,8 @@ export function fromBcd(low: u64, high: u32): void {
   result(signBit | <u32>(BIAS + 63 - <i32>shift), magnitude << shift);
 }
 
-/** FLD of a widened value: a SNaN becomes quiet with IE, a denormal of the memory format is DE. */
-export function quietLoad(se: u32, sig: u64, wasDenormal: bool): void {
-  if (wasDenormal) signal(DE);
+/** FLD of a widened value: a SNaN becomes quiet with IE. */
+export function quietLoad(se: u32, sig: u64): void {
   const cls = classOf(se, sig);
   if (cls == SNAN) { signal(IE); result(se, sig | QUIET_BIT); }
 }

@@ -3,11 +3,11 @@
  *
  * @spec SDM vol. 2, F2XM1, FYL2X (table 3-50), FYL2XP1 (table 3-51)
  * @cover #Y every class of operand, exact powers of two, results rounded from 128 bits
- * @differ Operands outside the documented ranges (F2XM1 beyond +-1, FYL2XP1 beyond +-(1 - sqrt(2)/2)) give the
- *         mathematical result where the SDM leaves it undefined. Hardware may differ by one unit in the last place.
+ * @differ Operands outside the documented ranges (F2XM1 beyond +-1, FYL2XP1 beyond +-(1 - sqrt(2)/2)) are undefined in the
+ *         SDM: here ST(0) for F2XM1 and for x <= -1, else the mathematical result. Hardware may differ by one unit in the last place.
  */
 import {
-  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, ZE, ZERO, classOf, invalid, propagate, propagateOne, result, signal,
+  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, PE, ZE, ZERO, classOf, invalid, propagate, propagateOne, result, signal,
 } from './format';
 import { exponentOf } from './arithmetic';
 import { EXP, EXP_COUNT, HALF_LOG2E_HIGH, HALF_LOG2E_LOW, LN2_HIGH, LN2_LOW, ODD, ODD_COUNT } from './constants';
@@ -27,8 +27,8 @@ export function exp2Minus1(se: u32, sig: u64): void {
   sig <<= shift;
   const exp = exponentOf(se) - <i32>shift - BIAS;
   if (exp >= 0) {
-    if (exp == 0 && sig == INTEGER_BIT) result(sign != 0 ? 0x8000 | <u32>(BIAS - 1) : <u32>BIAS, INTEGER_BIT);
-    else result(se, sig);
+    signal(PE);
+    if (exp == 0 && sig == INTEGER_BIT && sign != 0) result(0x8000 | <u32>(BIAS - 1), INTEGER_BIT); else result(se, sig);
     return;
   }
   // w = x ln 2: significand of scale 2^-127, exponent exp - 1 at most
@@ -150,6 +150,7 @@ function timesLog(ySe: u32, ySig: u64): void {
   const yExp = exponentOf(ySe) - <i32>shift - BIAS;
   if (lExact) {
     if (lHi == 0) { result(sign << 15, 0); return; }
+    signal(PE); // as the hardware does, exact or not
     multiply64(ySig, lHi);
     normalizeRoundTo(sign, yExp + lExp + 1 + BIAS, hi, lo, 64);
     return;
@@ -236,12 +237,7 @@ export function yLog2xPlus1(xSe: u32, xSig: u64, ySe: u32, ySig: u64): void {
       else log2Of(scale, hi, lo);
     }
   } else {
-    if (exp >= 0) { // x <= -1
-      if (exp > 0 || xSig != INTEGER_BIT) { invalid(); return; }
-      signal(ZE);
-      result((ySign ^ 0x8000) | EXP_MAX, INTEGER_BIT);
-      return;
-    }
+    if (exp >= 0) { signal(PE); result(xSe, xSig); return; } // x <= -1
     subtract128(INTEGER_BIT, 0, xSig >> 1, xSig << 63); // exp = -1: 1 - |x| in scale 2^-127
     const up = <u32>(hi != 0 ? clz(hi) : 64 + clz(lo));
     shiftLeft128(hi, lo, up);

@@ -17,6 +17,9 @@ export let quotient: u64 = 0;
 /** True when the last FPREM/FPREM1 is to be repeated (C2). */
 export let partial: bool = false;
 
+/** False when the last FPREM/FPREM1 had a NaN or an invalid operand: the condition codes then say nothing. */
+export let ordinary: bool = true;
+
 /** Second result of FXTRACT: the exponent, as a double extended value. */
 export let exponentSe: u32 = 0;
 export let exponentSig: u64 = 0;
@@ -25,15 +28,13 @@ export let exponentSig: u64 = 0;
 export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, nearest: bool): void {
   quotient = 0;
   partial = false;
+  ordinary = false;
   const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
   if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
   if (aClass == INFINITY || bClass == ZERO) { invalid(); return; }
+  ordinary = true;
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || bClass == INFINITY) {
-    if (aClass == ZERO) result(aSe, aSig);
-    else normalizeRoundTo(aSe >> 15, exponentOf(aSe), aSig, 0, 64);
-    return;
-  }
+  if (aClass == ZERO || bClass == INFINITY) { result(aSe, aSig); return; }
   let sign = aSe >> 15;
   const aShift = <u32>clz(aSig), bShift = <u32>clz(bSig);
   aSig <<= aShift;

@@ -1,0 +1,151 @@
+/*
+ * Runs instruction sequences on the host processor: reads cases from standard input, writes what became of each to
+ * standard output. Tests only; built by native.ts with the system's C compiler.
+ *
+ * Each case is entered by returning from a signal handler whose frame holds the case's registers, and left by a trap
+ * (INT3 behind the code) or by the exception that the code raises. So one signal serves as the end of one case and the
+ * beginning of the next, and every register, x87 and XMM included, is exactly what the case asks for.
+ *
+ * Input:  u32 count, u32 reserved, then count * struct case_in.   Output: count * struct case_out.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define CODE_BASE 0x20000000ul
+#define CODE_OFFSET 0x100
+#define DATA_BASE 0x30000000ul
+#define PAGE 4096
+#define WINDOW 1024
+#define FX_BYTES 416 /* FXSAVE image up to XMM15 */
+
+#pragma pack(push, 1)
+struct case_in {
+  uint8_t code[64];
+  uint32_t length;
+  uint32_t mode; /* 0: 64-bit, 1: 32-bit code segment */
+  uint64_t gpr[16];
+  uint64_t rflags;
+  uint8_t fx[FX_BYTES];
+  uint8_t window[WINDOW]; /* the last bytes of the data page; what follows is not mapped */
+};
+struct case_out {
+  uint32_t vector;
+  uint32_t error;
+  uint64_t cr2;
+  uint64_t rip;
+  uint64_t rflags;
+  uint64_t gpr[16];
+  uint8_t fx[FX_BYTES];
+  uint8_t window[WINDOW];
+};
+#pragma pack(pop)
+
+static struct case_in *input;
+static struct case_out *output;
+static uint32_t count, at;
+static int running;
+
+static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                              REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+
+static void read_all(void *to, size_t bytes) {
+  char *p = to;
+  while (bytes > 0) {
+    ssize_t n = read(0, p, bytes);
+    if (n <= 0) _exit(2);
+    p += n;
+    bytes -= (size_t)n;
+  }
+}
+
+static void write_all(const void *from, size_t bytes) {
+  const char *p = from;
+  while (bytes > 0) {
+    ssize_t n = write(1, p, bytes);
+    if (n <= 0) _exit(2);
+    p += n;
+    bytes -= (size_t)n;
+  }
+}
+
+static void load(ucontext_t *uc, const struct case_in *in) {
+  uint8_t *code = (uint8_t *)CODE_BASE;
+  uint8_t *data = (uint8_t *)DATA_BASE;
+  uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
+  memset(code + CODE_OFFSET + 64, 0xcc, 256);
+  memcpy(code + CODE_OFFSET, in->code, 64);
+  memset(data, 0, PAGE - WINDOW);
+  memcpy(data + PAGE - WINDOW, in->window, WINDOW);
+  for (int i = 0; i < 16; i++) uc->uc_mcontext.gregs[order[i]] = (greg_t)in->gpr[i];
+  uc->uc_mcontext.gregs[REG_EFL] = (greg_t)in->rflags;
+  uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(CODE_BASE + CODE_OFFSET);
+  uint64_t csgsfs = (uint64_t)uc->uc_mcontext.gregs[REG_CSGSFS];
+  csgsfs = (csgsfs & ~0xfffful) | (in->mode != 0 ? 0x23 : 0x33);
+  uc->uc_mcontext.gregs[REG_CSGSFS] = (greg_t)csgsfs;
+  memcpy(fx, in->fx, FX_BYTES);
+  *(uint64_t *)(fx + 512) |= 3; /* XSTATE_BV: x87 and SSE come from this image */
+}
+
+static void store(ucontext_t *uc, struct case_out *out) {
+  out->vector = (uint32_t)uc->uc_mcontext.gregs[REG_TRAPNO];
+  out->error = (uint32_t)uc->uc_mcontext.gregs[REG_ERR];
+  out->cr2 = (uint64_t)uc->uc_mcontext.gregs[REG_CR2];
+  out->rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+  out->rflags = (uint64_t)uc->uc_mcontext.gregs[REG_EFL];
+  for (int i = 0; i < 16; i++) out->gpr[i] = (uint64_t)uc->uc_mcontext.gregs[order[i]];
+  memcpy(out->fx, uc->uc_mcontext.fpregs, FX_BYTES);
+  memcpy(out->window, (uint8_t *)DATA_BASE + PAGE - WINDOW, WINDOW);
+}
+
+static void next(int sig, siginfo_t *info, void *context) {
+  ucontext_t *uc = context;
+  (void)info;
+  if (sig == SIGALRM) {
+    fprintf(stderr, "case %u does not end\n", at);
+    _exit(3);
+  }
+  if (running) {
+    store(uc, &output[at]);
+    at++;
+  }
+  running = 1;
+  if (at == count) {
+    write_all(output, sizeof(struct case_out) * count);
+    _exit(0);
+  }
+  if ((at & 1023) == 0) alarm(20);
+  load(uc, &input[at]);
+}
+
+int main(void) {
+  uint32_t header[2];
+  read_all(header, sizeof header);
+  count = header[0];
+  if (count == 0) return 0;
+  input = malloc(sizeof(struct case_in) * count);
+  output = calloc(count, sizeof(struct case_out));
+  if (input == NULL || output == NULL) return 2;
+  read_all(input, sizeof(struct case_in) * count);
+
+  int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  if (mmap((void *)CODE_BASE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, fixed, -1, 0) != (void *)CODE_BASE) return 2;
+  if (mmap((void *)DATA_BASE, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0) != (void *)DATA_BASE) return 2;
+  memset((void *)CODE_BASE, 0xcc, PAGE);
+
+  stack_t stack = {.ss_size = 256 * 1024};
+  stack.ss_sp = malloc(stack.ss_size);
+  sigaltstack(&stack, NULL);
+  struct sigaction action = {.sa_sigaction = next, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+  int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
+  for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
+  /* 32-bit code needs usable data segments; 64-bit code does not look at them. */
+  __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tint3" : : "r"(0x2b) : "memory");
+  return 2;
+}

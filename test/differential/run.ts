@@ -1,0 +1,44 @@
+/**
+ * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE]
+ *
+ * Compares the interpreter with the host processor and prints a table by class and the first mismatches.
+ */
+import { parseArgs } from 'node:util';
+import { runDifferential } from './differential.ts';
+import { nativeUnavailable } from './native.ts';
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, class: { type: 'string' }, op: { type: 'string' },
+    show: { type: 'string', default: '20' }, keep: { type: 'string', default: '2' }, state: { type: 'boolean', default: false }, core: { type: 'string' },
+  },
+});
+const reason = nativeUnavailable();
+if (reason !== null) {
+  console.error(`The differential test ${reason}.`);
+  process.exit(2);
+}
+const started = Date.now();
+const { classes, lacking } = await runDifferential({
+  cases: Number(values.cases), seed: Number(values.seed), family: values.class, op: values.op, keep: Number(values.keep), core: values.core,
+});
+const seconds = (Date.now() - started) / 1000;
+console.log(`${'class'.padEnd(14)}${'cases'.padStart(10)}${'faults'.padStart(10)}${'mismatches'.padStart(12)}`);
+let total = 0;
+let wrong = 0;
+for (const c of classes) {
+  console.log(`${c.family.padEnd(14)}${String(c.cases).padStart(10)}${String(c.faults).padStart(10)}${String(c.mismatches).padStart(12)}`);
+  total += c.cases;
+  wrong += c.mismatches;
+}
+console.log(`${'total'.padEnd(14)}${String(total).padStart(10)}${' '.repeat(10)}${String(wrong).padStart(12)}   ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} cases/s`);
+if (lacking.length > 0) console.log(`not on this host: ${lacking.join(' ')}`);
+for (const c of classes) {
+  if (c.mismatches === 0) continue;
+  console.log(`\n${c.family}: ${[...c.byOp].toSorted((a, b) => b[1] - a[1]).map(([op, n]) => `${op} ${n}`).join(', ')}`);
+  for (const m of c.first.slice(0, Number(values.show))) {
+    console.log(`  ${m.text}  [${m.code}]\n    expected ${m.what}`);
+    if (values.state) console.log(`    ${m.before}`);
+  }
+}
+process.exitCode = wrong === 0 ? 0 : 1;
