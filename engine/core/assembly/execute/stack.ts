@@ -132,7 +132,7 @@ function enter(rec: usize, size: u32): void {
     }
     push(frameTemp, size);
   }
-  adjustStack(0 - frame);
+  lowerStack(frame);
   // The new top of the stack must be writable.
   probeWrite(segLinear(SS, stackWidth(gpr64(RSP)), size, true), size);
   releaseRsp();
@@ -140,6 +140,14 @@ function enter(rec: usize, size: u32): void {
   if (m & MODE_LONG64 && size == 8) setGpr64(RBP, frameTemp);
   else if (size == 4) setGpr32(RBP, <u32>frameTemp);
   else setGpr16(RBP, <u16>frameTemp);
+}
+
+/** Moves the stack pointer down, in the width of the stack. */
+function lowerStack(by: u32): void {
+  const m = mode();
+  if (m & MODE_LONG64) setGpr64(RSP, gpr64(RSP) - <u64>by);
+  else if (m & MODE_SS32) setGpr32(RSP, gpr32(RSP) - by);
+  else setGpr16(RSP, <u16>(<u32>gpr16(RSP) - by));
 }
 
 // @ts-ignore: decorator
