@@ -169,7 +169,7 @@ test('RCPPS and RSQRTPS stay within 1.5 * 2^-12 of the exact value', () => {
   }), { seed: 3, numRuns: 500 });
 });
 
-test('CVTPI2PS makes the transition to MMX: TOP 0, all tags valid; CVTPI2PD from memory does not', () => {
+test('CVTPI2PS and CVTPI2PD from an MMX register make the transition to MMX: TOP 0, all tags valid; from memory they do not', () => {
   const r = machine.run('CVTPI2PS', { mm1: 0xffff_fffe_0000_0003n });
   expect(low(r.xmm0, 64)).toBe(0xc000_0000_4040_0000n);
   expect([r.top, r.ftw]).toEqual([0, 0]);
@@ -177,4 +177,10 @@ test('CVTPI2PS makes the transition to MMX: TOP 0, all tags valid; CVTPI2PD from
   const m = machine.run('CVTPI2PD', { memory: 0 });
   expect(fromRegister(m.xmm0)).toBe('40000000000000003ff0000000000000');
   expect([m.top, m.ftw]).toEqual([3, 0xffff]);
+  expect(machine.run('CVTPI2PS', { memory: 0 }).top).toBe(3);
+});
+
+test('CVTPS2PI makes the transition to MMX even when it raises #XM', () => {
+  const r = machine.run('CVTPS2PI', { xmm1: register('7fc00000'), mxcsr: 0x1f00, mm0: 5n }); // NaN, IM clear
+  expect([r.vector, r.top, r.ftw, r.mm0]).toEqual([19, 0, 0, 5n]);
 });

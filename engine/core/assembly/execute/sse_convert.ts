@@ -109,47 +109,47 @@ export function execSseConvert(op: u32, rec: usize): void {
       store<v128>(d, pair64(r, 0));
       break;
     }
+    // The transition to MMX is made when the MMX register is used, even by an instruction that then raises #XM.
     case OP_CVTPI2PS: {
-      checkMmx();
-      const s = isMem(rec) ? read64(linear(rec, 8, false)) : mmx(recRm(rec));
+      const s = packedIntegers(rec);
       const r = pair32(fromInteger<f32>(<i64><i32>s), fromInteger<f32>(<i64>s >> 32));
       signal();
-      enterMmx();
       store<u64>(d, r);
       break;
     }
-    case OP_CVTPI2PD: {
-      // Only the register form uses the MMX registers and makes the transition.
-      let s: u64;
-      if (isMem(rec)) s = read64(linear(rec, 8, false));
-      else {
-        checkMmx();
-        s = mmx(recRm(rec));
-        enterMmx();
-      }
-      store<v128>(d, f64x2.convert_low_i32x4_s(i64x2.splat(s)));
+    case OP_CVTPI2PD:
+      store<v128>(d, f64x2.convert_low_i32x4_s(i64x2.splat(packedIntegers(rec))));
       break;
-    }
     case OP_CVTPS2PI:
     case OP_CVTTPS2PI: {
       checkMmx();
-      const r = singlesToInts(source64(rec), op == OP_CVTPS2PI ? roundingControl() : RC_ZERO);
-      signal();
+      const s = source64(rec);
       enterMmx();
+      const r = singlesToInts(s, op == OP_CVTPS2PI ? roundingControl() : RC_ZERO);
+      signal();
       setMmx(recReg(rec), r);
       break;
     }
     case OP_CVTPD2PI:
     case OP_CVTTPD2PI: {
       checkMmx();
-      const r = doublesToInts(source128(rec), op == OP_CVTPD2PI ? roundingControl() : RC_ZERO);
-      signal();
+      const s = source128(rec);
       enterMmx();
+      const r = doublesToInts(s, op == OP_CVTPD2PI ? roundingControl() : RC_ZERO);
+      signal();
       setMmx(recReg(rec), r);
       break;
     }
     default: raise(UD);
   }
+}
+
+/** mm/m64 of CVTPI2PS and CVTPI2PD: memory leaves the x87 state alone, as processors do for both. */
+function packedIntegers(rec: usize): u64 {
+  if (isMem(rec)) return read64(linear(rec, 8, false));
+  checkMmx();
+  enterMmx();
+  return mmx(recRm(rec));
 }
 
 /** A double to the general register, 32 or 64 bits wide by REX.W. */
