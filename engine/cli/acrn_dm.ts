@@ -11,6 +11,7 @@ import { CheckImageError } from '../devicemodel/core/sw_load.ts';
 import { HostError, Machine, NUC_MEMORY_MIB, NUC_PCPUS, runtimeDir } from '../index.ts';
 
 const EXIT_FAILURE = 1;
+const KEEP_ALIVE_MS = 60_000;
 
 /** In a terminal that acrn-dm has put into raw mode a line feed alone does not return the carriage. */
 function print(line: string): void {
@@ -46,6 +47,7 @@ function createMachine(): Machine {
 
 async function runVm(options: AcrnDmOptions): Promise<number> {
   const machine = createMachine();
+  const alive = setInterval(() => {}, KEEP_ALIVE_MS); // sleeping vCPUs hold no handle of the event loop
   const name = options.vmName;
   let early = false; // a signal before the VM runs ends it as soon as it does
   let stop = (_force: boolean): void => { early = true; };
@@ -64,6 +66,7 @@ async function runVm(options: AcrnDmOptions): Promise<number> {
     return EXIT_FAILURE;
   } finally {
     await machine.close();
+    clearInterval(alive);
   }
 }
 

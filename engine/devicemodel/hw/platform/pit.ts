@@ -29,6 +29,7 @@ const PORT61_SPEAKER = 0x02;
 const PORT61_REFRESH = 0x10;
 const PORT61_OUT2 = 0x20;
 const REFRESH_NS = 15085;
+const MIN_PERIOD_NS = 50_000;
 
 type Host = Pick<HostBackends, 'monotonicNs' | 'setTimer'>;
 
@@ -182,20 +183,24 @@ export class Pit {
     this.#port61 = value & (PORT61_GATE2 | PORT61_SPEAKER);
   }
 
-  /** Counter 0's next rising edge of OUT. */
-  #schedule(): void {
+  /** Counter 0's next rising edge of OUT; `after` is the last one that was delivered, counted from the load. */
+  #schedule(after = 0): void {
     this.stop();
     const counter = this.#counters[0];
     const startNs = counter.startNs;
     if (startNs === undefined || counter.mode === 1 || counter.mode === 5) return;
     const nowNs = this.#host.monotonicNs();
     const periodic = counter.mode === 2 || counter.mode === 3;
-    const periods = periodic ? Math.floor(counter.ticks(nowNs) / counter.reload) + 1 : 1;
-    const dueNs = startNs + (periods * counter.reload + (counter.mode === 4 ? 1 : 0)) * NS_PER_TICK;
+    const periodNs = counter.reload * NS_PER_TICK;
+    // Edges that are past, or come faster than this computer should be interrupted, are merged into one.
+    const earliest = after === 0 ? 1 : Math.ceil((nowNs - startNs + Math.min(periodNs / 2, MIN_PERIOD_NS)) / periodNs);
+    const gap = Math.max(1, Math.ceil(MIN_PERIOD_NS / periodNs));
+    const edge = periodic ? Math.max(after + (after === 0 ? 1 : gap), earliest) : 1;
+    const dueNs = startNs + edge * periodNs + (counter.mode === 4 ? NS_PER_TICK : 0);
     this.#cancel = this.#host.setTimer(Math.max(0, dueNs - nowNs), () => {
       this.#cancel = undefined;
       this.#setIrqline(PIT_GSI, 'rising-pulse');
-      if (periodic) this.#schedule();
+      if (periodic) this.#schedule(edge);
     });
   }
 }
