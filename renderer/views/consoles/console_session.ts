@@ -63,6 +63,7 @@ export class ConsoleSession {
   follow(startedAt: number | undefined): void {
     if (startedAt === undefined) { this.#attachedTo = undefined; return; }
     if (this.#attachedTo === startedAt) return;
+    if (this.#attachedTo !== undefined) this.#detach(); // the VM was started anew without an end in between
     this.#attachedTo = startedAt;
     void this.#attach(startedAt);
   }
@@ -81,10 +82,12 @@ export class ConsoleSession {
 
   close(): void {
     for (const stop of this.#stopListening) stop();
-    if (this.#attachedTo !== undefined) this.#engine.call('console.detach', { name: this.name, consoleId: this.consoleId }).catch(() => {}); // the VM may be gone
+    if (this.#attachedTo !== undefined) this.#detach();
     this.terminal.dispose();
     this.#element.remove();
   }
+
+  #detach(): void { this.#engine.call('console.detach', { name: this.name, consoleId: this.consoleId }).catch(() => {}); } // the VM may be gone
 
   async #attach(startedAt: number): Promise<void> {
     try {

@@ -66,7 +66,8 @@ function Form({ first, editing }: { first: VmForm; editing?: string }) {
   const show = (field: string): void => setShown((before) => new Set(before).add(field));
   const errorOf = useCallback((path: string): string | undefined => {
     if (!showAll && !shown.has(path.split('.', 1)[0] ?? '')) return undefined;
-    return problems?.find((problem) => problem.path === path || (path === 'cpuAffinity' && problem.path.startsWith('cpuAffinity.')))?.message;
+    const found = problems?.find((problem) => problem.path === path || (path === 'cpuAffinity' && problem.path.startsWith('cpuAffinity.')));
+    return found === undefined ? undefined : wordsFor(path, found.message);
   }, [problems, showAll, shown]);
   const general = showAll ? (problems ?? []).filter(({ path }) => !KNOWN_FIELDS.includes(path) && !/^(devices|cpuAffinity)\./.test(path)) : [];
   const memoryMax = Math.max(nuc?.memoryMiB ?? 4096, form.memoryMiB);
@@ -167,6 +168,20 @@ const CPU_MODELS = [
   { value: 'v1', label: 'x86-64-v1' },
   { value: 'v2', label: 'x86-64-v2' },
   { value: 'nuc', label: 'NUC' },
+];
+/** A schema's own words ("Too small: ...") are not for people; everything else the engine says is. */
+function wordsFor(path: string, message: string): string {
+  if (!/^(Too small|Too big|Invalid)\b/.test(message)) return message;
+  return FIELD_WORDS.find(([pattern]) => pattern.test(path))?.[1] ?? message;
+}
+const FIELD_WORDS: ReadonlyArray<[RegExp, string]> = [
+  [/^cpuAffinity/, 'choose at least one pCPU'],
+  [/^memoryMiB$/, `a VM needs at least ${MIN_MEMORY_MIB} MiB, in whole MiB`],
+  [/^kernel$/, 'give the path of a kernel'],
+  [/^bootargs$/, 'boot arguments have at most 1023 characters'],
+  [/^uuid$/, 'a UUID looks like d2795438-25d6-11e8-864e-cb7a18b34643'],
+  [/\.slot$/, 'slot, slot:func or bus:slot:func, in decimal'],
+  [/\.device$/, 'give the name of a device'],
 ];
 const KNOWN_FIELDS = ['name', 'cpuAffinity', 'memoryMiB', 'kernel', 'ramdisk', 'bootargs', 'devices', 'lpc.com1', 'lpc.com2', 'uuid'];
 
