@@ -1,7 +1,17 @@
 /** The real engine behind the port. */
-import { checkDefinition, dataDir, DEFAULT_BOOTARGS, ensureSample, guestImages, makeDisk, nucProcessEntry, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
+import { askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, ensureSample, guestImages, HostError, makeDisk, nucProcessEntry, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
 import type { VmDefinition } from '../engine/contract/vm_definition.ts';
-import type { EnginePort } from './engine_if.ts';
+import type { EnginePort, ExternalCommand } from './engine_if.ts';
+
+/** A guest gets a moment to take a request up. */
+const ANSWER_MS = 5000;
+const MESSAGES: Record<ExternalCommand, { id: number; value: number }> = {
+  stop: { id: DM_STOP, value: 0 },
+  forceOff: { id: DM_STOP, value: 1 },
+  reset: { id: DM_RESET, value: 0 },
+  pause: { id: DM_SUSPEND, value: 0 },
+  resume: { id: DM_RESUME, value: 0 },
+};
 
 /** Opens the user's store; a first start finds the sample VM in it. */
 export async function openEngine(): Promise<EnginePort> {
@@ -12,6 +22,14 @@ export async function openEngine(): Promise<EnginePort> {
   return {
     store,
     registry: new RuntimeRegistry(runtime),
+    external: {
+      ask: async (name, command) => {
+        const { id, value } = MESSAGES[command];
+        const answer = await askMonitor(runtime, name, id, value, ANSWER_MS);
+        if (answer < 0) throw new HostError('VM_REFUSED', { what: `VM ${name} did not ${command}`, why: `its device model answered ${answer}`, todo: 'Look at the terminal where acrn-dm runs' });
+      },
+      isPaused: async (name) => (await askMonitor(runtime, name, DM_QUERY).catch(() => undefined)) === QUERY_SUSPENDED, // it may have just ended
+    },
     checkDefinition,
     defaultImages: () => ({ ...guestImages(), bootargs: DEFAULT_BOOTARGS }),
     prepare: (definition) => ownDisk(data, definition),

@@ -40,6 +40,14 @@ export interface RuntimeRegistryPort {
   watch(listener: () => void): () => void;
 }
 
+export type ExternalCommand = 'stop' | 'forceOff' | 'reset' | 'pause' | 'resume';
+
+/** How a VM of another process is reached: its device model's monitor socket. */
+export interface ExternalVmsPort {
+  ask(name: string, command: ExternalCommand): Promise<void>;
+  isPaused(name: string): Promise<boolean>;
+}
+
 export interface FieldProblem {
   path: string;
   message: string;
@@ -65,6 +73,7 @@ export interface DefaultImages {
 export interface EnginePort {
   store: VmStorePort;
   registry: RuntimeRegistryPort;
+  external: ExternalVmsPort;
   checkDefinition: CheckDefinition;
   defaultImages(): DefaultImages | Promise<DefaultImages>;
   /** Makes what a new VM needs of its own, e.g. its copy of the default disk image; returns what to store. */

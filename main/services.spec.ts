@@ -133,14 +133,41 @@ test('a NUC that dies while it starts is crashed, and the start is refused', asy
   expect(client.last('nuc.changed')).toMatchObject({ state: 'crashed' });
 });
 
-test('a VM of another process is shown, holds its pCPUs, and is not controlled from here', async () => {
+async function withExternalVm() {
   const h = await harness();
   const client = h.client();
-  h.engine.registry.set([{ name: 'cli', pid: 77, cpuAffinity: [3], memoryMiB: 256, consoles: [], startedAt: 5 }]);
+  h.engine.registry.set([{ name: 'cli', pid: 77, cpuAffinity: [3], memoryMiB: 256, consoles: [{ id: 'com1', title: 'ttyS0', kind: 'stdio', where: '' }], startedAt: 5 }]);
   await expect.poll(() => client.last('vm.changed')?.name).toBe('cli');
+  return { h, client };
+}
+
+test('a VM of another process is shown and holds its pCPUs and memory', async () => {
+  const { client } = await withExternalVm();
   expect(client.last('vm.changed')).toMatchObject({ external: true, state: 'running', startedAt: 5 });
-  expect(client.last('nuc.changed')).toMatchObject({ memoryUsedMiB: 256 });
-  expect(await problemOf(client.session.call('vm.stop', { name: 'cli', force: true }))).toMatchObject({ code: 'VM_EXTERNAL' });
+  expect(client.last('nuc.changed')).toMatchObject({ memoryUsedMiB: 256, pcpus: [{ id: 0 }, { id: 1 }, { id: 2 }, { id: 3, vm: 'cli', vcpuId: 0 }] });
+});
+
+test('a VM of another process is paused, resumed, reset and stopped by its monitor', async () => {
+  const { h, client } = await withExternalVm();
+  expect(await client.session.call('vm.pause', { name: 'cli' })).toMatchObject({ state: 'paused' });
+  expect(await client.session.call('vm.resume', { name: 'cli' })).toMatchObject({ state: 'running' });
+  await client.session.call('vm.reset', { name: 'cli' });
+  expect(await client.session.call('vm.stop', { name: 'cli', force: true })).toMatchObject({ state: 'stopped' });
+  expect(h.engine.external.asked).toEqual(['pause cli', 'resume cli', 'reset cli', 'forceOff cli']);
+  expect(client.last('vm.removed')).toEqual({ name: 'cli' });
+});
+
+test('a VM of another process is not deleted, and its consoles are open there', async () => {
+  const { client } = await withExternalVm();
+  expect(await problemOf(client.session.call('vm.delete', { name: 'cli' }))).toMatchObject({ code: 'VM_STATE', why: 'it is running in another process' });
+  expect(await problemOf(client.session.call('console.attach', { name: 'cli', consoleId: 'com1' }))).toMatchObject({ code: 'VM_EXTERNAL' });
+});
+
+test('a process that was killed takes its VM from the list although nothing announced it', async () => {
+  const { h, client } = await withExternalVm();
+  h.engine.registry.vms = [];
+  h.flush();
+  await expect.poll(() => client.last('vm.removed')?.name).toBe('cli');
 });
 
 test('a file that is added to or taken from the store is announced', async () => {

@@ -3,14 +3,14 @@
  *
  * @spec   engine/contract/engine_api.ts
  * @cover  #Y every command and event of the contract; requests are checked with the contract's schemas
- * @differ A VM that runs in another process can be seen, not controlled.
+ * @differ A VM of another process is controlled by its monitor socket; its consoles are open in that process.
  */
 import { commandRequests } from '../engine/contract/engine_api.ts';
 import type { CommandName, CommandReplies, CommandRequest, EventName, Events, NucInfo, VmInfo, VmState } from '../engine/contract/engine_api.ts';
 import type { VmDefinition } from '../engine/contract/vm_definition.ts';
 import { ConsoleHub } from './console_hub.ts';
 import type { ConsoleClient, Schedule } from './console_hub.ts';
-import type { EnginePort, FieldProblem, RegisteredVm, StoredVm } from './engine_if.ts';
+import type { EnginePort, ExternalCommand, FieldProblem, RegisteredVm, StoredVm } from './engine_if.ts';
 import type { NucSpawner } from './engine_host.ts';
 import { Nuc } from './nuc.ts';
 import { ProblemError, toProblem } from './problems.ts';
@@ -21,6 +21,8 @@ import { mergeVms, nucInfoOf } from './vm_list.ts';
 /** Requests of one client under way at once; a page needs a handful. */
 const MAX_OPEN_CALLS = 256;
 const PCPUS = 4;
+/** A process that is killed leaves its registry file behind: while there are VMs of others, they are looked after. */
+const EXTERNAL_POLL_MS = 1000;
 
 export interface Client {
   send<K extends EventName>(event: K, data: Events[K]): void;
@@ -53,11 +55,14 @@ export class Services {
   readonly #options: ServicesOptions;
   readonly #nuc: Nuc;
   readonly #hub: ConsoleHub;
+  readonly #schedule: Schedule;
   readonly #clients = new Set<ServiceClient>();
   readonly #starting = new Map<string, string>();
   readonly #handlers: Handlers;
   #stored: StoredVm[] = [];
-  #external: RegisteredVm[] = [];
+  #external: Array<RegisteredVm & { paused: boolean }> = [];
+  #externalDue = false;
+  #closed = false;
   #vms = new Map<string, VmInfo>();
   #lastNuc = '';
   #unwatch: Array<() => void> = [];
@@ -66,6 +71,7 @@ export class Services {
 
   constructor(options: ServicesOptions) {
     this.#options = options;
+    this.#schedule = options.schedule ?? ((callback, ms) => { setTimeout(callback, ms).unref(); });
     this.#nuc = new Nuc({
       spawn: options.spawn,
       pcpus: PCPUS,
@@ -82,7 +88,7 @@ export class Services {
       },
       // Nobody waits for it, and a VM that ended meanwhile has no console to detach from.
       detach: (name, consoleId) => { if (this.#nuc.running.has(name)) this.#nuc.call('console.detach', { name, consoleId }).catch(() => {}); },
-    }, options.schedule ?? ((callback, ms) => { setTimeout(callback, ms); }));
+    }, this.#schedule);
     this.#handlers = this.#makeHandlers();
   }
 
@@ -99,6 +105,7 @@ export class Services {
 
   /** Ends the NUC, its VMs with it. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     await this.#nuc.close();
   }
@@ -173,22 +180,22 @@ export class Services {
       },
       'vm.start': ({ name }) => this.#start(name),
       'vm.stop': async ({ name, force }) => {
-        this.#allow(name, 'stop', force ? ['starting', 'running', 'paused', 'stopping'] : ['running', 'paused']);
+        if (this.#allow(name, 'stop', force ? ['starting', 'running', 'paused', 'stopping'] : ['running', 'paused'])) return this.#ask(name, force ? 'forceOff' : 'stop');
         await this.#nuc.call('vm.stop', { name, force }, (vm) => this.#nuc.apply(vm));
         return this.#vm(name);
       },
       'vm.reset': async ({ name }) => {
-        this.#allow(name, 'reset', ['running', 'paused']);
+        if (this.#allow(name, 'reset', ['running', 'paused'])) return this.#ask(name, 'reset');
         await this.#nuc.call('vm.reset', { name }, (vm) => this.#nuc.apply(vm));
         return this.#vm(name);
       },
       'vm.pause': async ({ name }) => {
-        this.#allow(name, 'pause', ['running']);
+        if (this.#allow(name, 'pause', ['running'])) return this.#ask(name, 'pause');
         await this.#nuc.call('vm.pause', { name }, (vm) => this.#nuc.apply(vm));
         return this.#vm(name);
       },
       'vm.resume': async ({ name }) => {
-        this.#allow(name, 'resume', ['paused']);
+        if (this.#allow(name, 'resume', ['paused'])) return this.#ask(name, 'resume');
         await this.#nuc.call('vm.resume', { name }, (vm) => this.#nuc.apply(vm));
         return this.#vm(name);
       },
@@ -238,11 +245,20 @@ export class Services {
     return this.#vm(name);
   }
 
-  /** Refuses what the VM's state does not allow. */
-  #allow(name: string, action: string, states: VmState[]): void {
-    const vm = this.#vm(name);
-    if (vm.external) throw new ProblemError({ code: 'VM_EXTERNAL', what: `Cannot ${action} ${name}`, why: 'it runs in another process (acrn-dm on a command line)', todo: 'End it there, or use acrnctl' });
-    if (!states.includes(vm.state)) throw new ProblemError({ code: 'VM_STATE', what: `Cannot ${action} ${name}`, why: `it is ${vm.state}`, todo: `This needs a VM that is ${states.join(' or ')}` });
+  /** Refuses what the VM's state does not allow. @returns whether it runs in another process */
+  #allow(name: string, action: string, states: VmState[]): boolean {
+    const { state, external } = this.#vm(name);
+    if (!states.includes(state)) {
+      throw new ProblemError({ code: 'VM_STATE', what: `Cannot ${action} ${name}`, why: external ? `it is ${state} in another process` : `it is ${state}`, todo: `This needs a VM that is ${states.join(' or ')}` });
+    }
+    return external;
+  }
+
+  async #ask(name: string, command: ExternalCommand): Promise<VmInfo> {
+    const before = this.#vm(name);
+    await this.#options.engine.external.ask(name, command);
+    await this.#reread();
+    return this.#vms.get(name) ?? { ...before, state: 'stopped', consoles: [] };
   }
 
   #console(name: string, consoleId: string): void {
@@ -299,14 +315,25 @@ export class Services {
           this.#readAgain = false;
           const [stored, registered] = await Promise.all([this.#options.engine.store.list(), this.#options.engine.registry.list()]);
           this.#stored = stored;
-          this.#external = registered.filter(({ pid }) => pid !== this.#nuc.pid && pid !== process.pid);
+          const others = registered.filter(({ pid }) => pid !== this.#nuc.pid && pid !== process.pid);
+          this.#external = await Promise.all(others.map(async (vm) => ({ ...vm, paused: await this.#options.engine.external.isPaused(vm.name) })));
         } while (this.#readAgain);
       } finally {
         this.#reading = undefined;
       }
       this.#publish();
+      this.#pollExternal();
     })();
     return this.#reading;
+  }
+
+  #pollExternal(): void {
+    if (this.#externalDue || this.#closed || this.#external.length === 0) return;
+    this.#externalDue = true;
+    this.#schedule(() => {
+      this.#externalDue = false;
+      if (!this.#closed) this.#reread().catch(() => this.#pollExternal());
+    }, EXTERNAL_POLL_MS);
   }
 
   /** Tells clients what changed since the last time. */

@@ -19,7 +19,7 @@ export interface EndedVm {
 export interface VmSources {
   stored: readonly StoredVm[];
   running: ReadonlyMap<string, RunningVm>;
-  external: readonly RegisteredVm[];
+  external: ReadonlyArray<RegisteredVm & { paused: boolean }>;
   ended: ReadonlyMap<string, EndedVm>;
   /** Names whose start was asked for and has not reached the NUC yet, with what is being waited for. */
   starting: ReadonlyMap<string, string>;
@@ -30,9 +30,9 @@ export function mergeVms(sources: VmSources): Map<string, VmInfo> {
   for (const { name, definition, problem } of sources.stored) {
     vms.set(name, { name, definition, state: 'stopped', consoles: [], detail: '', problem, external: false });
   }
-  for (const { name, consoles, startedAt, pid } of sources.external) {
+  for (const { name, consoles, startedAt, pid, paused } of sources.external) {
     const stored = vms.get(name);
-    vms.set(name, { name, definition: stored?.definition, state: 'running', startedAt, consoles, detail: `runs in process ${pid}`, external: true });
+    vms.set(name, { name, definition: stored?.definition, state: paused ? 'paused' : 'running', startedAt, consoles, detail: `runs in process ${pid}`, external: true });
   }
   for (const [name, ended] of sources.ended) {
     const known = vms.get(name);

@@ -2,7 +2,7 @@
  * Builds what Electron runs into out/: the page (vite), the preload script (one CommonJS file, as a sandbox wants it),
  * and main/ and engine/ as JavaScript file by file, so that modules find their workers and data beside them.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -59,6 +59,9 @@ export async function buildAll() {
   for (const folder of ['main', 'engine']) rmSync(join(out, folder), { recursive: true, force: true });
   transpile('main');
   transpile('engine');
+  const core = join(root, 'build', 'core.wasm');
+  if (existsSync(core)) cpSync(core, join(out, 'engine', 'core', 'core.wasm'));
+  else console.log('build/core.wasm is missing: run npm run build:core before packaging.');
   await buildPreload();
   await buildRenderer();
 }

@@ -18,9 +18,9 @@ import { Confirm } from './confirm.tsx';
 export interface AllowedActions { start: boolean; stop: boolean; forceOff: boolean; pause: boolean; resume: boolean; reset: boolean; edit: boolean; remove: boolean }
 
 export function allowedActions({ state, external, definition }: VmInfo): AllowedActions {
-  const is = (...states: VmState[]): boolean => !external && states.includes(state);
+  const is = (...states: VmState[]): boolean => states.includes(state);
   return {
-    start: is('stopped', 'crashed') && definition !== undefined,
+    start: !external && is('stopped', 'crashed') && definition !== undefined,
     stop: is('running', 'paused'),
     forceOff: is('starting', 'running', 'paused', 'stopping'),
     pause: is('running'),

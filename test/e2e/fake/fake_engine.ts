@@ -1,7 +1,7 @@
 /** An engine in memory: the store, the registry and the checks that the services' tests and the page's tests need. */
 import { vmDefinition } from '../../../engine/contract/vm_definition.ts';
 import type { VmDefinition } from '../../../engine/contract/vm_definition.ts';
-import type { CheckDefinition, EnginePort, RegisteredVm, StoredVm } from '../../../main/engine_if.ts';
+import type { CheckDefinition, EnginePort, ExternalCommand, RegisteredVm, StoredVm } from '../../../main/engine_if.ts';
 
 export class MemoryStore {
   readonly files = new Map<string, StoredVm>();
@@ -42,6 +42,22 @@ export class MemoryRegistry {
   }
 }
 
+/** VMs of other processes obey at once. */
+export class MemoryExternal {
+  readonly asked: string[] = [];
+  readonly paused = new Set<string>();
+  readonly #registry: MemoryRegistry;
+
+  constructor(registry: MemoryRegistry) { this.#registry = registry; }
+  async ask(name: string, command: ExternalCommand): Promise<void> {
+    this.asked.push(`${command} ${name}`);
+    if (command === 'pause') this.paused.add(name);
+    if (command === 'resume') this.paused.delete(name);
+    if (command === 'stop' || command === 'forceOff') this.#registry.set(this.#registry.vms.filter((vm) => vm.name !== name));
+  }
+  async isPaused(name: string): Promise<boolean> { return this.paused.has(name); }
+}
+
 const checkDefinition: CheckDefinition = (input, { nucMemoryMiB, existing, running }) => {
   const checked = vmDefinition.safeParse(input);
   if (!checked.success) return { problems: checked.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) };
@@ -62,10 +78,12 @@ const checkDefinition: CheckDefinition = (input, { nucMemoryMiB, existing, runni
   return { definition, problems };
 };
 
-export function fakeEngine(nucProcessEntry: URL, dataDir = '/home/user/.local/share/acrn-desktop'): EnginePort & { store: MemoryStore; registry: MemoryRegistry } {
+export function fakeEngine(nucProcessEntry: URL, dataDir = '/home/user/.local/share/acrn-desktop'): EnginePort & { store: MemoryStore; registry: MemoryRegistry; external: MemoryExternal } {
+  const registry = new MemoryRegistry();
   return {
     store: new MemoryStore(),
-    registry: new MemoryRegistry(),
+    registry,
+    external: new MemoryExternal(registry),
     checkDefinition,
     defaultImages: () => ({
       kernel: '/usr/share/acrn/images/vmlinuz-6.12-cloud-amd64',
