@@ -59,7 +59,7 @@ try {
   execFileSync(process.execPath, [
     join(root, 'node_modules/assemblyscript/bin/asc.js'), `${source}/index.ts`, '-o', relative(root, temporary),
     '--runtime', 'stub', '--importMemory', '--sharedMemory', '--initialMemory', '4096', '--maximumMemory', '65536',
-    '--enable', 'threads', '--enable', 'simd', '--enable', 'bulk-memory', '--memoryBase', '65536', '--noAssert',
+    '--enable', 'threads', '--enable', 'simd', '--enable', 'bulk-memory', '--memoryBase', '65536', '--noAssert', '--disableWarning', '201', '--disableWarning', '112',
     '--use', `abort=${source}/index/abort`, ...(fast ? ['-O1'] : ['-O3']),
   ], { cwd: root, stdio: 'inherit' });
 } catch {

@@ -13,6 +13,7 @@ import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FSW, S_FTW, S_MXCSR,
 import {
   linear, probeRead, probeWrite, read128, read16, read32, read64, read8, write128, write16, write32, write64,
 } from '../mmu';
+import { canonical } from '../paging';
 import { REC_REXW, recFlags } from '../record';
 import { initialize, refreshSummary, st } from '../x87/stack';
 
@@ -35,10 +36,19 @@ export function execFxsave(op: u32, rec: usize): void {
 // @ts-ignore: decorator
 @inline function xmmCount(): u32 { return (mode() & MODE_LONG64) != 0 ? 16 : 8; }
 
+/** Linear address of an area that has to be aligned: #GP(0) otherwise, after #SS or #GP of an address not canonical. */
+function aligned(rec: usize, size: u32, alignment: u64, write: bool): u64 {
+  const gva = linear(rec, size, write);
+  if ((gva & (alignment - 1)) != 0) {
+    if (!canonical(gva)) probeRead(gva, 1);
+    raiseError(GP, 0);
+  }
+  return gva;
+}
+
 function fxsave(rec: usize): void {
   if ((cr0() & (CR0_EM | CR0_TS)) != 0) raise(NM);
-  const gva = linear(rec, 512, true);
-  if ((gva & 15) != 0) raiseError(GP, 0);
+  const gva = aligned(rec, 512, 16, true);
   probeWrite(gva, 512);
   saveX87(rec, gva);
   write32(gva + 24, load<u32>(cpu, S_MXCSR));
@@ -48,8 +58,7 @@ function fxsave(rec: usize): void {
 
 function fxrstor(rec: usize): void {
   if ((cr0() & (CR0_EM | CR0_TS)) != 0) raise(NM);
-  const gva = linear(rec, 512, false);
-  if ((gva & 15) != 0) raiseError(GP, 0);
+  const gva = aligned(rec, 512, 16, false);
   probeRead(gva, 512);
   const mxcsr = read32(gva + 24);
   if ((mxcsr & ~MXCSR_MASK) != 0) raiseError(GP, 0);
@@ -141,9 +150,7 @@ function inUse(): u64 {
 function area(rec: usize, write: bool): u64 {
   if ((cr4() & CR4_OSXSAVE) == 0) raise(UD);
   if ((cr0() & CR0_TS) != 0) raise(NM);
-  const gva = linear(rec, 576, write);
-  if ((gva & 63) != 0) raiseError(GP, 0);
-  return gva;
+  return aligned(rec, 576, 64, write);
 }
 
 /** Requested-feature bitmap: XCR0 and EDX:EAX. */

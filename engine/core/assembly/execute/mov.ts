@@ -12,7 +12,7 @@ import {
   OP_UD1, OP_UD2, OP_XADD, OP_XCHG_AG, OP_XCHG_EG, OP_XLAT,
 } from '../gen/ops';
 import { linear, lockBus, probeWrite, read64, segLinear, unlockBus, write64 } from '../mmu';
-import { REC_LOCK, REC_REXW, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
+import { REC_LOCK, isMem, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
 import { alu } from './alu';
 import { extend, readMem, readReg, readRm, rmwLoad, rmwLoadAt, rmwStore, writeMem, writeReg, writeRm } from './int_operand';
 
@@ -121,10 +121,13 @@ function swapped(v: i64, size: u32): i64 {
 
 function compareExchange(rec: usize, size: u32): void {
   const expected = readReg(RAX, size);
-  let old: i64;
-  do {
-    old = rmwLoad(rec, size);
-  } while (!rmwStore(rec, size, old == expected ? readReg(recReg(rec), size) : old));
+  let old = rmwLoad(rec, size);
+  if (isMem(rec)) {
+    // Memory is written whatever the comparison says.
+    while (!rmwStore(rec, size, old == expected ? readReg(recReg(rec), size) : old)) old = rmwLoad(rec, size);
+  } else if (old == expected) {
+    rmwStore(rec, size, readReg(recReg(rec), size)); // else not even bits 63:32 change
+  }
   alu(ALU_CMP, size, expected, old, 0);
   if (old != expected) writeReg(RAX, size, old);
 }

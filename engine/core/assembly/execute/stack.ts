@@ -6,7 +6,7 @@
 import {
   MODE_LONG64, MODE_SS32, MODE_V86, RAX, RBP, RSP, SS, cpl, cpu, cr4, gpr16, gpr32, gpr64, gpr8, leaveBlock, mode, setGpr16, setGpr32, setGpr64, setGpr8,
 } from '../cpu';
-import { GP, raiseError } from '../fault';
+import { GP, SSF, raiseError } from '../fault';
 import {
   AC, CF, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM, carryFlag, readFlags, writeFlags, writeStatus,
 } from '../flags';
@@ -128,18 +128,24 @@ function enter(rec: usize, size: u32): void {
   if (level > 0) {
     for (let i: u32 = 1; i < level; i++) {
       rbp -= <u64>size;
-      push(readMem(segLinear(SS, stackWidth(rbp), size, false), size), size);
+      push(readMem(onStack(rbp, size, false), size), size);
     }
     push(frameTemp, size);
   }
   lowerStack(frame);
   // The new top of the stack must be writable.
-  probeWrite(segLinear(SS, stackWidth(gpr64(RSP)), size, true), size);
+  probeWrite(onStack(gpr64(RSP), size, true), size);
   releaseRsp();
   const m = mode();
   if (m & MODE_LONG64 && size == 8) setGpr64(RBP, frameTemp);
   else if (size == 4) setGpr32(RBP, <u32>frameTemp);
   else setGpr16(RBP, <u16>frameTemp);
+}
+
+/** Linear address of a stack operand; a non-canonical one is a stack fault. */
+function onStack(offset: u64, size: u32, write: bool): u64 {
+  if (mode() & MODE_LONG64 && <u64>((<i64>offset << 16) >> 16) != offset) raiseError(SSF, 0);
+  return segLinear(SS, stackWidth(offset), size, write);
 }
 
 /** Moves the stack pointer down, in the width of the stack. */
@@ -155,7 +161,7 @@ function lowerStack(by: u32): void {
 
 function leave(size: u32): void {
   const rbp = stackWidth(gpr64(RBP));
-  const value = readMem(segLinear(SS, rbp, size, false), size);
+  const value = readMem(onStack(rbp, size, false), size);
   const m = mode();
   if (m & MODE_LONG64) setGpr64(RSP, rbp + <u64>size);
   else if (m & MODE_SS32) setGpr32(RSP, <u32>rbp + size);

@@ -8,7 +8,7 @@
 import {
   ES, MODE_FLAT, MODE_LONG64, RAX, RCX, RDI, RSI, cpu, gpr16, gpr32, gpr64, instrRip, jumpTo, mode, setGpr16, setGpr32, setGpr64,
 } from '../cpu';
-import { DF, TF, zeroFlag } from '../flags';
+import { DF, TF } from '../flags';
 import { OP_CMPS, OP_LODS, OP_MOVS, OP_SCAS, OP_STOS } from '../gen/ops';
 import { S_FLAGS } from '../gen/state';
 import { read8, rmwAddress, segLinear } from '../mmu';
@@ -43,9 +43,17 @@ export function execString(op: u32, rec: usize): void {
     return;
   }
   let count = readIndex(RCX, width);
+  if (width == 4) {
+    // Zero-extended even when there is nothing to do; MOVS and STOS do the same to their pointers.
+    setGpr32(RCX, <u32>count);
+    if (op == OP_MOVS) setGpr32(RSI, gpr32(RSI));
+    if (op == OP_MOVS || op == OP_STOS) setGpr32(RDI, gpr32(RDI));
+  }
   if (count == 0) return;
-  const compares = op == OP_CMPS || op == OP_SCAS;
-  const whileEqual = (rep & REC_REP) != 0;
+  if (op == OP_CMPS || op == OP_SCAS) {
+    compare(op, segment, size, width, step, count, (rep & REC_REP) != 0, flags & TF ? 1 : SLICE);
+    return;
+  }
   const bulk = (op == OP_MOVS || op == OP_STOS) && (flags & DF) == 0 && (mode() & (MODE_LONG64 | MODE_FLAT)) != 0 && width != 2;
   // While single-stepping each element is an instruction of its own (SDM vol. 3, 17.3.1.4).
   let left: u32 = flags & TF ? 1 : SLICE;
@@ -64,10 +72,37 @@ export function execString(op: u32, rec: usize): void {
     count--;
     writeIndex(RCX, width, count);
     if (count == 0) return;
-    if (compares && zeroFlag() != whileEqual) return;
     left--;
   }
   jumpTo(instrRip());
+}
+
+/**
+ * REPE/REPNE CMPS and SCAS. A fault leaves the flags as they were before the instruction (SDM vol. 2, REP): they are set
+ * from the last pair at the end.
+ */
+function compare(op: u32, segment: u32, size: u32, width: u32, step: u64, count: u64, whileEqual: bool, left: u32): void {
+  let a = readReg(RAX, size);
+  let b: i64 = 0;
+  while (true) {
+    const di = readIndex(RDI, width);
+    b = readMem(segLinear(ES, di, size, false), size);
+    if (op == OP_CMPS) {
+      const si = readIndex(RSI, width);
+      a = readMem(segLinear(segment, si, size, false), size);
+      writeIndex(RSI, width, si + step);
+    }
+    writeIndex(RDI, width, di + step);
+    count--;
+    writeIndex(RCX, width, count);
+    left--;
+    if (count == 0 || (a == b) != whileEqual) break;
+    if (left == 0) {
+      jumpTo(instrRip());
+      break;
+    }
+  }
+  alu(ALU_CMP, size, a, b, 0);
 }
 
 function element(op: u32, segment: u32, size: u32, width: u32, step: u64): void {
@@ -102,8 +137,8 @@ function element(op: u32, segment: u32, size: u32, width: u32, step: u64): void 
     default: {
       const si = readIndex(RSI, width);
       const di = readIndex(RDI, width);
-      const a = readMem(segLinear(segment, si, size, false), size);
-      alu(ALU_CMP, size, a, readMem(segLinear(ES, di, size, false), size), 0);
+      const b = readMem(segLinear(ES, di, size, false), size);
+      alu(ALU_CMP, size, readMem(segLinear(segment, si, size, false), size), b, 0);
       writeIndex(RSI, width, si + step);
       writeIndex(RDI, width, di + step);
       break;
