@@ -8,7 +8,10 @@ const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
 /** FXSAVE-like bytes that depend on the processor's model: FOP, FIP, FDP, FCS, FDS, MXCSR_MASK. */
 const POINTERS_IN_IMAGE = /^(FXSAVE|XSAVE|XSAVEOPT|FNSAVE|FNSTENV)$/;
 
-/** Instructions of several accesses: which of them faults first, and what was stored before, is the processor's choice. */
+/**
+ * Instructions of several accesses: which of them faults first, and what was stored before, is the processor's choice.
+ * (A CALL may have pushed before its target faults.)
+ */
 const MANY_ACCESSES = /^(F?XSAVE|XSAVEOPT|FXRSTOR|XRSTOR|FNSAVE|FRSTOR|FNSTENV|FLDENV|FBSTP|FSTP_M80|MASKMOV)/;
 
 /** The first differences, or null when the outcomes agree. `host` is the processor's, `ours` the interpreter's. */
@@ -42,7 +45,7 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
     }
   }
   compareFx(info, mode, faulted, host, ours, h + OUT.FX, o + OUT.FX, out);
-  if (hostVector === PF_VECTOR && MANY_ACCESSES.test(info.ops[0])) return out.length === 0 ? null : out.join('; ');
+  if (hostVector === PF_VECTOR && MANY_ACCESSES.test(info.ops[0]) || faulted && /^CALL/.test(info.ops[0])) return out.length === 0 ? null : out.join('; ');
   compareWindow(info, host, ours, h + OUT.WINDOW, o + OUT.WINDOW, out);
   return out.length === 0 ? null : out.join('; ');
 }

@@ -98,7 +98,7 @@ export class Interpreter {
     const reason = core.run(10_000);
     const rip = core.u64(S.RIP);
     const vector = reason === EXIT.EXCEPTION_NMI ? core.u32(S.EXIT_INTR_INFO) & 0xff : 0x1000 + reason;
-    const ended = vector === VECTOR_GP && rip >= CODE_ADDRESS + length && rip < CODE_PAGE + 4096 && ram[CODE_HPA + Number(rip) - CODE_PAGE] === HLT;
+    const ended = vector === VECTOR_GP && (rip < CODE_ADDRESS || rip >= CODE_ADDRESS + length) && rip >= CODE_PAGE && rip < CODE_PAGE + 4096 && ram[CODE_HPA + Number(rip) - CODE_PAGE] === HLT;
     out.writeUInt32LE(ended ? VECTOR_BP : vector, OUT.VECTOR);
     const isError = (core.u32(S.EXIT_INTR_INFO) & 0x800) !== 0;
     out.writeUInt32LE(isError ? core.u32(S.EXIT_INTR_ERROR_CODE) : 0, OUT.ERROR);

@@ -7,7 +7,8 @@
  *         SDM: here ST(0) for F2XM1 and for x <= -1, else the mathematical result. Hardware may differ by one unit in the last place.
  */
 import {
-  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, PE, ZE, ZERO, classOf, invalid, propagate, propagateOne, result, signal,
+  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, PE, UE, ZE, ZERO, classOf, invalid, propagate, propagateOne, result, signal,
+  zSe,
 } from './format';
 import { exponentOf } from './arithmetic';
 import { EXP, EXP_COUNT, HALF_LOG2E_HIGH, HALF_LOG2E_LOW, LN2_HIGH, LN2_LOW, ODD, ODD_COUNT } from './constants';
@@ -153,6 +154,7 @@ function timesLog(ySe: u32, ySig: u64): void {
     signal(PE); // as the hardware does, exact or not
     multiply64(ySig, lHi);
     normalizeRoundTo(sign, yExp + lExp + 1 + BIAS, hi, lo, 64);
+    if ((zSe & EXP_MAX) == 0) signal(UE);
     return;
   }
   multiply128(lHi, lLo, ySig, 0);
@@ -167,8 +169,7 @@ export function yLog2x(xSe: u32, xSig: u64, ySe: u32, ySig: u64): void {
   if (xSe >> 15 != 0 && xClass != ZERO) { invalid(); return; }
   if (xClass == ZERO) {
     if (yClass == ZERO) { invalid(); return; }
-    if (yClass == DENORMAL) signal(DE);
-    if (yClass != INFINITY) signal(ZE);
+    if (yClass != INFINITY) signal(ZE); // without DE
     result((ySign ^ 0x8000) | EXP_MAX, INTEGER_BIT);
     return;
   }
