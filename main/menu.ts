@@ -38,9 +38,9 @@ export function menuTemplate(platform: NodeJS.Platform, actions: MenuActions, is
     {
       label: '&View',
       submenu: [
-        to('Virtual machines', '#/vms', 'Alt+1'),
-        to('Consoles', '#/consoles', 'Alt+2'),
-        to('NUC', '#/nuc', 'Alt+3'),
+        to('Virtual machines', '#/vms', 'CmdOrCtrl+Shift+1'),
+        to('Consoles', '#/consoles', 'CmdOrCtrl+Shift+2'),
+        to('NUC', '#/nuc', 'CmdOrCtrl+Shift+3'),
         { type: 'separator' },
         { role: 'zoomIn', accelerator: 'CmdOrCtrl+Shift+=' },
         { role: 'zoomOut', accelerator: 'CmdOrCtrl+Shift+-' },

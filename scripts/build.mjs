@@ -56,6 +56,7 @@ export async function buildRenderer() {
 
 /** Everything Electron needs besides the packages. */
 export async function buildAll() {
+  process.removeAllListeners('warning'); // Node calls its own type stripping experimental when it is asked for by name
   for (const folder of ['main', 'engine']) rmSync(join(out, folder), { recursive: true, force: true });
   transpile('main');
   transpile('engine');

@@ -10,6 +10,7 @@ import { SearchAddon } from '@xterm/addon-search';
 import { Terminal } from '@xterm/xterm';
 import type { Transport } from '../../transport.ts';
 import { tellProblem } from '../../state/notices.ts';
+import { fromBytes, toBytes } from './bytes.ts';
 
 const SCROLLBACK_LINES = 10_000;
 const WRITE_BYTES = 32_768;
@@ -128,24 +129,6 @@ export class ConsoleSession {
     if (event.ctrlKey && event.code === 'F6') { event.preventDefault(); document.querySelector<HTMLElement>('[data-console-tab][aria-selected="true"]')?.focus(); return false; }
     return true;
   }
-}
-
-/** A byte per character, as the contract carries bytes. A snapshot may hold real characters; those are left alone. */
-export function fromBytes(data: string): Uint8Array | string {
-  const bytes = new Uint8Array(data.length);
-  for (let at = 0; at < data.length; at += 1) {
-    const code = data.charCodeAt(at);
-    if (code > 0xff) return data;
-    bytes[at] = code;
-  }
-  return bytes;
-}
-
-const encoder = new TextEncoder();
-export function toBytes(text: string): string {
-  let bytes = '';
-  for (const byte of encoder.encode(text)) bytes += String.fromCharCode(byte);
-  return bytes;
 }
 
 const THEME = {

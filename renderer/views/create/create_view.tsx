@@ -43,13 +43,15 @@ export function CreateView({ editing }: { editing?: string }) {
       (error: unknown) => { tellProblem(error); setFirst(newForm({ kernel: '', ramdisk: '', disk: '', bootargs: '' }, definitions, names)); },
     );
   }, [loaded, vms, first, editing, engine]);
-  const back = <ActionIcon size="lg" aria-label="Back" onClick={() => history.back()}><ArrowLeft size={18} /></ActionIcon>;
+  const back = <ActionIcon size="lg" aria-label="Back" onClick={() => leave(editing)}><ArrowLeft size={18} /></ActionIcon>;
   return (
     <Page title={title} before={back}>
       {first === undefined ? <Skeleton height={420} radius="md" /> : <Form first={first} editing={editing} />}
     </Page>
   );
 }
+
+function leave(editing: string | undefined): void { go(editing === undefined ? { view: 'vms' } : { view: 'vm', name: editing }); }
 
 function Form({ first, editing }: { first: VmForm; editing?: string }) {
   const { engine } = useStore();
@@ -153,7 +155,7 @@ function Form({ first, editing }: { first: VmForm; editing?: string }) {
                 <Group gap="xs" mt={4}>
                   <Button type="submit" variant={editing === undefined ? 'default' : 'filled'} loading={saving === 'save'} disabled={saving === 'start'}>{editing === undefined ? 'Create' : 'Save'}</Button>
                   {editing === undefined && <Button loading={saving === 'start'} disabled={saving === 'save'} onClick={() => { void save(true); }}>Create and start</Button>}
-                  <Button variant="subtle" color="gray" onClick={() => history.back()}>Cancel</Button>
+                  <Button variant="subtle" color="gray" onClick={() => leave(editing)}>Cancel</Button>
                 </Group>
               </Stack>
             </Section>
