@@ -18,8 +18,11 @@ export function toJavaScript(source) {
   return stripTypeScriptTypes(source, { mode: 'strip' }).replaceAll(TS_SPECIFIER, '$1$2$3.js$2');
 }
 
+/** Used by `npm run serve`, which runs the sources. */
+const SERVED_ONLY = ['serve.ts', 'serving.ts', 'web_host.ts', 'browser.ts'].map((name) => join('main', name));
+
 function isSource(path) {
-  return !/\.spec\.tsx?$|\.d\.ts$/.test(path) && !path.startsWith(join('engine', 'core', 'assembly'));
+  return !/\.spec\.tsx?$|_test_machine\.ts$|\.d\.ts$/.test(path) && !path.startsWith(join('engine', 'core', 'assembly')) && !SERVED_ONLY.includes(path);
 }
 
 /** Copies a folder, TypeScript as JavaScript, everything else as it is. */

@@ -30,6 +30,8 @@ export class ConsoleSession {
   #attachedTo: number | undefined;
   #writes: Promise<unknown> = Promise.resolve();
   onSearch: (() => void) | undefined;
+  #quiet = false;
+  readonly #quietListeners = new Set<() => void>();
 
   constructor(engine: Transport, name: string, consoleId: string) {
     this.#engine = engine;
@@ -54,15 +56,24 @@ export class ConsoleSession {
     this.terminal.onBinary((bytes) => this.#send(bytes));
     this.#stopListening = [
       engine.on('console.output', (output) => {
-        if (output.name === name && output.consoleId === consoleId) this.terminal.write(fromBytes(output.data));
+        if (output.name !== name || output.consoleId !== consoleId) return;
+        this.terminal.write(fromBytes(output.data));
+        this.#setQuiet(false);
       }),
       engine.onConnection((connection) => { if (connection !== 'open') this.#attachedTo = undefined; }),
     ];
   }
 
+  /** Attached, and the guest has not written anything yet. */
+  readonly isQuiet = (): boolean => this.#quiet;
+  readonly onQuiet = (listener: () => void): (() => void) => {
+    this.#quietListeners.add(listener);
+    return () => { this.#quietListeners.delete(listener); };
+  };
+
   /** Follows the VM: attaches when it runs, once per run. */
   follow(startedAt: number | undefined): void {
-    if (startedAt === undefined) { this.#attachedTo = undefined; return; }
+    if (startedAt === undefined) { this.#attachedTo = undefined; this.#setQuiet(false); return; }
     if (this.#attachedTo === startedAt) return;
     if (this.#attachedTo !== undefined) this.#detach(); // the VM was started anew without an end in between
     this.#attachedTo = startedAt;
@@ -88,6 +99,12 @@ export class ConsoleSession {
     this.#element.remove();
   }
 
+  #setQuiet(quiet: boolean): void {
+    if (quiet === this.#quiet) return;
+    this.#quiet = quiet;
+    for (const listener of this.#quietListeners) listener();
+  }
+
   #detach(): void { this.#engine.call('console.detach', { name: this.name, consoleId: this.consoleId }).catch(() => {}); } // the VM may be gone
 
   async #attach(startedAt: number): Promise<void> {
@@ -95,6 +112,7 @@ export class ConsoleSession {
       this.#replaying = true;
       const { scrollback } = await this.#engine.call('console.attach', { name: this.name, consoleId: this.consoleId });
       this.terminal.reset();
+      this.#setQuiet(scrollback === '');
       this.terminal.write(fromBytes(scrollback), () => { this.#replaying = false; });
     } catch (error) {
       this.#replaying = false;

@@ -1,7 +1,8 @@
 import { ActionIcon, Group, TextInput, Tooltip } from '@mantine/core';
 import { ChevronDown, ChevronUp, Eraser, Search, X } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
-import { useStore } from '../../state/engine_store.ts';
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { formatMips } from '../../format.ts';
+import { useStats, useStore } from '../../state/engine_store.ts';
 import { sessionOf } from './sessions.ts';
 
 const MATCHES = { decorations: { matchBackground: '#5c4a12', matchOverviewRuler: '#fcc419', activeMatchBackground: '#b08900', activeMatchColorOverviewRuler: '#fcc419' } };
@@ -29,6 +30,7 @@ export function TerminalPane({ name, consoleId, startedAt, label }: { name: stri
   }, [session]);
   useEffect(() => session.follow(startedAt), [session, startedAt]);
 
+  const isQuiet = useSyncExternalStore(session.onQuiet, session.isQuiet);
   const close = (): void => {
     session.search.clearDecorations();
     setSearching(false);
@@ -44,9 +46,16 @@ export function TerminalPane({ name, consoleId, startedAt, label }: { name: stri
           </>
         )}
       </div>
+      {isQuiet && <Quiet name={name} />}
       <div ref={place} className="terminal-place" role="group" aria-label={label} />
     </div>
   );
+}
+
+/** An empty screen says whether the guest is at work. */
+function Quiet({ name }: { name: string }) {
+  const mips = useStats(name).at(-1)?.mips;
+  return <div className="terminal-quiet" role="status">Waiting for the first output of {name}{mips === undefined ? '' : ` · ${formatMips(mips)} MIPS`}</div>;
 }
 
 function SearchBar({ onFind, onClose }: { onFind: (text: string, back: boolean) => void; onClose: () => void }) {
