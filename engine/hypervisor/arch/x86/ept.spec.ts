@@ -33,3 +33,11 @@ test('a tail that is no multiple of 2 MiB is mapped to the page', () => {
   expect(gpa2hpa(ram, eptp, 2 * MIB + 0x2fff)).toBe(2 * MIB + 0x2fff);
   expect(gpa2hpa(ram, eptp, 2 * MIB + 0x3000)).toBeUndefined();
 });
+
+test('tables and RAM may lie above 2 GiB', () => {
+  const words = new Map<number, bigint>();
+  const ram = { getBigUint64: (at: number) => words.get(at) ?? 0n, setBigUint64: (at: number, value: bigint) => { words.set(at, value); } };
+  const eptp = buildEpt(ram, 0xc000_0000, [{ gpa: 0, hpa: 0x9000_0000, sizeBytes: 4 * MIB }]);
+  expect(eptp).toBe(0xc000_001e);
+  expect(gpa2hpa(ram, eptp, 0x20_0000)).toBe(0x9020_0000);
+});

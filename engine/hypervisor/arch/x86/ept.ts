@@ -9,6 +9,9 @@ import { HostError } from '../../../lib/errors.ts';
 
 export interface EptRange { gpa: number; hpa: number; sizeBytes: number }
 
+/** The board's RAM by HPA. */
+export type RamWords = Pick<DataView, 'getBigUint64' | 'setBigUint64'>;
+
 const PAGE = 0x1000;
 const LARGE_PAGE = 0x20_0000;
 const EPT_RWX = 7n;
@@ -26,7 +29,7 @@ export const EPT_ARENA_PAGES = 64;
  * @param ram the board's RAM by HPA
  * @param arenaHpa first of EPT_ARENA_PAGES pages for the tables
  */
-export function buildEpt(ram: DataView, arenaHpa: number, ranges: readonly EptRange[]): number {
+export function buildEpt(ram: RamWords, arenaHpa: number, ranges: readonly EptRange[]): number {
   let used = 0;
   const newTable = (): number => {
     if (used === EPT_ARENA_PAGES) {
@@ -64,11 +67,11 @@ export function buildEpt(ram: DataView, arenaHpa: number, ranges: readonly EptRa
       }
     }
   }
-  return root | EPTP_WB | EPTP_WALK_4;
+  return root + EPTP_WB + EPTP_WALK_4; // no bit operators: an HPA may have bit 31
 }
 
 /** local_gpa2hpa: walks the tables; undefined where an access would exit. */
-export function gpa2hpa(ram: DataView, eptp: number, gpa: number): number | undefined {
+export function gpa2hpa(ram: RamWords, eptp: number, gpa: number): number | undefined {
   let table = eptp - (eptp % PAGE);
   for (const shift of [39, 30, 21, 12]) {
     const entry = ram.getBigUint64(table + (Math.floor(gpa / 2 ** shift) % 512) * 8, true);
