@@ -36,6 +36,8 @@ export interface CaseInfo {
   readonly image: number;
   /** Operand size in bytes. */
   readonly wordSize: number;
+  /** A fault may come after an instruction that left flags undefined: status flags are then not compared. */
+  readonly maskFaultFlags: boolean;
 }
 
 /** A batch of cases in one buffer. */

@@ -8,8 +8,12 @@ import { generateCase, loadSources, type Source } from './generate.ts';
 import { Interpreter } from './interpreter.ts';
 import { buildNative, hostFeatures, runNative } from './native.ts';
 import { Random } from './random.ts';
+import { generateSequence, sequencePool, type SequenceKind } from './sequence.ts';
 
 const BATCH = 2000;
+/** Part of the cases that are sequences of instructions. */
+const SEQUENCE_SHARE = 0.2;
+const SEQUENCES: readonly SequenceKind[] = ['sequence', 'x87_sequence'];
 
 export interface Mismatch {
   readonly family: string;
@@ -60,22 +64,30 @@ export async function runDifferential(options: Options): Promise<{ classes: Clas
   if (options.op !== undefined) {
     sources = sources.map((s) => ({ family: s.family, forms: s.forms.filter((f) => f.row.op === options.op) })).filter((s) => s.forms.length > 0);
   }
-  if (sources.length === 0) throw new Error(`no instructions match ${options.family ?? ''} ${options.op ?? ''}`.trim());
+  if (sources.length === 0 && !SEQUENCES.includes(options.family as SequenceKind)) throw new Error(`no instructions match ${options.family ?? ''} ${options.op ?? ''}`.trim());
   const classes: ClassResult[] = [];
-  for (const [source, cases] of share(sources, options.cases)) {
-    const result: ClassResult = { family: source.family, cases: 0, faults: 0, mismatches: 0, first: [], byOp: new Map() };
+  const runClass = (family: string, cases: number, generate: (batch: Batch, at: number, r: Random) => void): void => {
+    const result: ClassResult = { family, cases: 0, faults: 0, mismatches: 0, first: [], byOp: new Map() };
     classes.push(result);
-    const r = new Random(options.seed ^ hash(source.family));
+    const r = new Random(options.seed ^ hash(family));
     for (let done = 0; done < cases; done += BATCH) {
-      const batch = new Batch(Math.min(BATCH, cases - done));
       const size = Math.min(BATCH, cases - done);
-      for (let i = 0; i < size; i += 1) {
-        const at = done + i;
-        // every form in turn at first, then at random
-        const form = at < source.forms.length ? source.forms[at] : r.pick(source.forms);
-        generateCase(batch, source, form, r);
-      }
+      const batch = new Batch(size);
+      for (let i = 0; i < size; i += 1) generate(batch, done + i, r);
       compareBatch(batch, interpreter, result, options.keep);
+    }
+  };
+  const inSequences = options.op === undefined && (options.family === undefined || SEQUENCES.includes(options.family as SequenceKind));
+  const single = inSequences ? Math.ceil(options.cases * (1 - SEQUENCE_SHARE)) : options.cases;
+  for (const [source, cases] of share(sources, single)) {
+    // every form in turn at first, then at random
+    runClass(source.family, cases, (batch, at, r) => generateCase(batch, source, at < source.forms.length ? source.forms[at] : r.pick(source.forms), r));
+  }
+  if (inSequences) {
+    for (const kind of SEQUENCES.filter((k) => options.family === undefined || options.family === k)) {
+      const pool = sequencePool(loaded.sources, kind);
+      const cases = Math.ceil(options.cases * (options.family === undefined ? SEQUENCE_SHARE / SEQUENCES.length : 1));
+      runClass(kind, cases, (batch, _, r) => generateSequence(batch, kind, pool, r));
     }
   }
   return { classes, lacking: loaded.lacking };
@@ -129,11 +141,11 @@ function describe(batch: Batch, i: number): string {
   parts.push(`rflags=${b.readBigUInt64LE(o + IN.RFLAGS).toString(16)}`);
   const fx = o + IN.FX;
   const { family } = batch.infos[i];
-  if (family === 'x87' || family === 'mmx' || family === 'fxsave') {
+  if (family === 'x87' || family === 'mmx' || family === 'fxsave' || family === 'x87_sequence') {
     parts.push(`fcw=${b.readUInt16LE(fx + FX.FCW).toString(16)} fsw=${b.readUInt16LE(fx + FX.FSW).toString(16)} tags=${b.readUInt8(fx + FX.FTW).toString(16)}`);
     for (let n = 0; n < 8; n += 1) parts.push(`st${n}=${b.readUInt16LE(fx + FX.ST + n * 16 + 8).toString(16)}:${b.readBigUInt64LE(fx + FX.ST + n * 16).toString(16)}`);
   }
-  if (family.startsWith('sse') || family === 'crypto') {
+  if (family.startsWith('sse') || family === 'crypto' || family === 'sequence') {
     parts.push(`mxcsr=${b.readUInt32LE(fx + FX.MXCSR).toString(16)}`);
     for (let n = 0; n < 16; n += 1) parts.push(`xmm${n}=${Buffer.from(b.subarray(fx + FX.XMM + n * 16, fx + FX.XMM + n * 16 + 16)).reverse().toString('hex')}`);
   }

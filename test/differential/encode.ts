@@ -29,8 +29,14 @@ export class Encoder {
   /** Linear address of the memory operand, or 0. */
   target = 0;
   #branches = false;
+  /** Where the instruction lies. */
+  readonly #start: number;
+  /** Memory operands without registers only: an earlier instruction may have changed any of them. */
+  readonly #absolute: boolean;
 
-  constructor(form: Form, mode: number, r: Random, gpr: BigUint64Array, pinned: ReadonlySet<number>) {
+  constructor(form: Form, mode: number, r: Random, gpr: BigUint64Array, pinned: ReadonlySet<number>, start = CODE_ADDRESS, absolute = false) {
+    this.#start = start;
+    this.#absolute = absolute;
     this.#form = form;
     this.#mode = mode;
     this.#r = r;
@@ -51,7 +57,7 @@ export class Encoder {
     if (address67) prefixes.push(0x67);
     if (form.row.lock && (memory ? r.chance(0.3) : r.chance(0.01))) prefixes.push(0xf0);
     // CS: forbids stores in 32-bit code; whether x87 looks before it finds an unmasked exception is the processor's matter
-    if (r.chance(0.03) && !vex) prefixes.push(r.pick(family === 'x87' ? [0x36, 0x3e, 0x26] : [0x2e, 0x36, 0x3e, 0x26]));
+    if (r.chance(0.03) && !vex) prefixes.push(r.pick(family.startsWith('x87') ? [0x36, 0x3e, 0x26] : [0x2e, 0x36, 0x3e, 0x26]));
     if (family === 'string' && r.chance(0.6)) prefixes.push(r.pick([0xf2, 0xf3]));
     prefixes = shuffle(prefixes, r);
     if (!vex) {
@@ -102,7 +108,7 @@ export class Encoder {
     const bytes = Buffer.from(head);
     if (this.#ripAt >= 0) { // RIP-relative: the displacement counts from the next instruction
       const at = head.length - immediates.length - 4;
-      bytes.writeInt32LE((this.target - (CODE_ADDRESS + bytes.length)) | 0, at);
+      bytes.writeInt32LE((this.target - (this.#start + bytes.length)) | 0, at);
     }
     if (this.#branches && form.hasModRm && !memory) this.#gpr[(rexB << 3) | rm] = this.#codePointer();
     return bytes;
@@ -141,7 +147,7 @@ export class Encoder {
     const target = BigInt(this.target);
     const free = (register: number): boolean => !this.#pinned.has(register) && register !== RSP;
     const junk = address67 && r.chance(0.5) ? r.u64() & ~MASK32 : 0n; // 67: upper halves do not matter
-    if (r.chance(0.15)) { // no registers
+    if (this.#absolute || r.chance(0.15)) { // no registers
       if (long && r.chance(0.6)) { this.#ripAt = 1; return { mod: 0, rm: 5, bytes: [0, 0, 0, 0], x, b }; }
       if (!long && r.chance(0.5)) return { mod: 0, rm: 5, bytes: le32(this.target), x, b };
       return { mod: 0, rm: 4, bytes: [0x25, ...le32(this.target)], x: 0, b };

@@ -46,7 +46,7 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   const mode = row.mode === 'i64' ? 1 : row.mode === 'o64' || form.rexW === 'W1' ? 0 : r.chance(0.2) ? 1 : 0;
   const o = batch.offset(batch.count);
   const b = batch.bytes;
-  b.fill(0xcc, o, o + CODE_BYTES);
+  b.fill(0, o, o + CODE_BYTES);
   const gpr = new BigUint64Array(16);
   for (let i = 0; i < 16; i += 1) gpr[i] = integer(r);
   let rflags = 0x202 | (r.u32() & STATUS) | (r.chance(0.1) ? 0x400 : 0);
@@ -75,7 +75,7 @@ function infoOf(family: string, form: Form, encoder: Encoder, gpr: BigUint64Arra
   return {
     family, ops: [op], undefinedFlags: undefined_.flags, undefinedResult: undefined_.result,
     x87Ulps: TRANSCENDENTAL.has(op) ? 1 : 0, approximate: APPROXIMATE.has(op),
-    image: encoder.target - WINDOW_ADDRESS, wordSize: encoder.operandBytes,
+    image: encoder.target - WINDOW_ADDRESS, wordSize: encoder.operandBytes, maskFaultFlags: false,
   };
 }
 

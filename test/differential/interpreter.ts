@@ -15,7 +15,7 @@ const SELECTOR = { USER32: 0x23, USER_DATA: 0x2b, USER64: 0x33 } as const;
 const USER_PAGE = 7n; // present, writable, user
 const VECTOR_BP = 3;
 const VECTOR_GP = 13;
-/** Ends a case in place of the helper's INT3: #GP at CPL 3. */
+/** Ends a case: #GP at CPL 3. */
 const HLT = 0xf4;
 const CS = 1;
 
@@ -103,7 +103,7 @@ export class Interpreter {
     const isError = (core.u32(S.EXIT_INTR_INFO) & 0x800) !== 0;
     out.writeUInt32LE(isError ? core.u32(S.EXIT_INTR_ERROR_CODE) : 0, OUT.ERROR);
     out.writeBigUInt64LE((core.u32(S.EXIT_INTR_INFO) & 0xff) === 14 ? core.u64(S.EXIT_QUALIFICATION) : 0n, OUT.CR2);
-    out.writeBigUInt64LE(ended ? rip + 1n : rip, OUT.RIP);
+    out.writeBigUInt64LE(rip, OUT.RIP);
     out.writeBigUInt64LE(BigInt(core.flags()), OUT.RFLAGS);
     state.copy(out, OUT.GPR, S.GPR, S.GPR + 128);
     this.#storeFx(out, OUT.FX);

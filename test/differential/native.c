@@ -3,7 +3,7 @@
  * standard output. Tests only; built by native.ts with the system's C compiler.
  *
  * Each case is entered by returning from a signal handler whose frame holds the case's registers, and left by a trap
- * (INT3 behind the code) or by the exception that the code raises. So one signal serves as the end of one case and the
+ * (HLT behind the code) or by the exception that the code raises. So one signal serves as the end of one case and the
  * beginning of the next, and every register, x87 and XMM included, is exactly what the case asks for.
  *
  * Input:  u32 count, u32 reserved, then count * struct case_in.   Output: count * struct case_out.
@@ -23,6 +23,7 @@
 #define DATA_BASE 0x30000000ul
 #define PAGE 4096
 #define WINDOW 1024
+#define HLT 0xf4 /* #GP at CPL 3; what follows the code */
 #define FX_BYTES 416 /* FXSAVE image up to XMM15 */
 
 #pragma pack(push, 1)
@@ -79,8 +80,8 @@ static void load(ucontext_t *uc, const struct case_in *in) {
   uint8_t *code = (uint8_t *)CODE_BASE;
   uint8_t *data = (uint8_t *)DATA_BASE;
   uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
-  memset(code + CODE_OFFSET + 64, 0xcc, 256);
-  memcpy(code + CODE_OFFSET, in->code, 64);
+  memset(code + CODE_OFFSET, HLT, 320);
+  memcpy(code + CODE_OFFSET, in->code, in->length);
   memset(data, 0, PAGE - WINDOW);
   memcpy(data + PAGE - WINDOW, in->window, WINDOW);
   for (int i = 0; i < 16; i++) uc->uc_mcontext.gregs[order[i]] = (greg_t)in->gpr[i];
@@ -93,8 +94,16 @@ static void load(ucontext_t *uc, const struct case_in *in) {
   *(uint64_t *)(fx + 512) |= 3; /* XSTATE_BV: x87 and SSE come from this image */
 }
 
-static void store(ucontext_t *uc, struct case_out *out) {
-  out->vector = (uint32_t)uc->uc_mcontext.gregs[REG_TRAPNO];
+/* The case ran to its end when it stopped at a HLT that is not its own: told as vector 3. */
+static int ended(const ucontext_t *uc, const struct case_in *in) {
+  uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+  if (uc->uc_mcontext.gregs[REG_TRAPNO] != 13 || rip < CODE_BASE || rip >= CODE_BASE + PAGE) return 0;
+  if (rip >= CODE_BASE + CODE_OFFSET && rip < CODE_BASE + CODE_OFFSET + in->length) return 0;
+  return *(const uint8_t *)rip == HLT;
+}
+
+static void store(ucontext_t *uc, const struct case_in *in, struct case_out *out) {
+  out->vector = ended(uc, in) ? 3 : (uint32_t)uc->uc_mcontext.gregs[REG_TRAPNO];
   out->error = (uint32_t)uc->uc_mcontext.gregs[REG_ERR];
   out->cr2 = (uint64_t)uc->uc_mcontext.gregs[REG_CR2];
   out->rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
@@ -112,7 +121,7 @@ static void next(int sig, siginfo_t *info, void *context) {
     _exit(3);
   }
   if (running) {
-    store(uc, &output[at]);
+    store(uc, &input[at], &output[at]);
     at++;
   }
   running = 1;
@@ -137,7 +146,7 @@ int main(void) {
   int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   if (mmap((void *)CODE_BASE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, fixed, -1, 0) != (void *)CODE_BASE) return 2;
   if (mmap((void *)DATA_BASE, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0) != (void *)DATA_BASE) return 2;
-  memset((void *)CODE_BASE, 0xcc, PAGE);
+  memset((void *)CODE_BASE, HLT, PAGE);
 
   stack_t stack = {.ss_size = 256 * 1024};
   stack.ss_sp = malloc(stack.ss_size);

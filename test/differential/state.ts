@@ -113,7 +113,7 @@ function fillFx(fx: Buffer, family: string, form: Form, r: Random): void {
   fx.writeUInt16LE(0x37f, FX.FCW);
   fx.writeUInt32LE(0x1f80, FX.MXCSR);
   const { op } = form.row;
-  if (family === 'x87' || family === 'fxsave') fillX87(fx, op, r);
+  if (family === 'x87' || family === 'fxsave' || family === 'x87_sequence') fillX87(fx, op, r);
   if (family === 'mmx' || /PI|MOVQ2DQ|MOVDQ2Q/.test(op)) {
     fx.writeUInt16LE(r.below(8) << 11 | (r.chance(0.5) ? r.u32() & 0x4700 : 0), FX.FSW);
     fx.writeUInt8(r.u32() & 255, FX.FTW);
@@ -122,8 +122,8 @@ function fillFx(fx: Buffer, family: string, form: Form, r: Random): void {
       fx.writeUInt16LE(r.u32() & 0xffff, FX.ST + i * 16 + 8);
     }
   }
-  if (family.startsWith('sse') || family === 'crypto' || family === 'fxsave') {
-    const kind = family === 'fxsave' || family === 'crypto' ? 'int' : /PS|SS|RCP|RSQRT/.test(op) ? 'f32' : /PD|SD/.test(op) ? 'f64' : 'int';
+  if (family.startsWith('sse') || family === 'crypto' || family === 'fxsave' || family === 'sequence') {
+    const kind = family === 'fxsave' || family === 'crypto' || family === 'sequence' ? 'int' : /PS|SS|RCP|RSQRT/.test(op) ? 'f32' : /PD|SD/.test(op) ? 'f64' : 'int';
     for (let i = 0; i < 16; i += 1) {
       for (let lane = 0; lane < 16; lane += 8) {
         const at = FX.XMM + i * 16 + lane;

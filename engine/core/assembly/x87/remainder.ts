@@ -34,7 +34,11 @@ export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, neare
   if (aClass == INFINITY || bClass == ZERO) { invalid(); return; }
   ordinary = true;
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || bClass == INFINITY) { result(aSe, aSig); return; }
+  if (aClass == ZERO || bClass == INFINITY) {
+    // a itself; a pseudo-denormal comes out with its proper exponent
+    result((aSe & EXP_MAX) == 0 && (aSig & INTEGER_BIT) != 0 ? aSe | 1 : aSe, aSig);
+    return;
+  }
   let sign = aSe >> 15;
   const aShift = <u32>clz(aSig), bShift = <u32>clz(bSig);
   aSig <<= aShift;

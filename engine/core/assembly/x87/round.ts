@@ -64,7 +64,8 @@ export function roundPack(sign: u32, exp: i32, sigHi: u64, sigLo: u64, bits: u32
       exp -= BIAS_ADJUST;
     } else {
       signal(PE);
-      const toInfinity = roundsUp(sign, true, INTEGER_BIT);
+      // unmasked, but out of reach of the bias adjustment (FSCALE): infinity, whatever RC says
+      const toInfinity = (control & OE) == 0 || roundsUp(sign, true, INTEGER_BIT);
       setRoundedUp(toInfinity);
       if (toInfinity) result((sign << 15) | EXP_MAX, INTEGER_BIT);
       else result((sign << 15) | (EXP_MAX - 1), ~mask);
