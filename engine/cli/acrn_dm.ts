@@ -53,7 +53,11 @@ async function runVm(options: AcrnDmOptions): Promise<number> {
   let stop = (_force: boolean): void => { early = true; };
   process.on('SIGINT', () => stop(true));
   process.on('SIGHUP', () => stop(true));
-  process.on('SIGTERM', () => stop(false));
+  let asked = false; // a guest without ACPI takes no notice of its power button: the second SIGTERM does not ask
+  process.on('SIGTERM', () => {
+    stop(asked);
+    asked = true;
+  });
   try {
     const { stopped } = await machine.start(options, print);
     stop = (force) => {
