@@ -134,7 +134,7 @@ export class Nuc {
   }
 
   #loseVms(state: 'stopped' | 'crashed', how: string): void {
-    for (const name of [...this.running.keys()]) {
+    for (const name of this.running.keys()) {
       this.running.delete(name);
       this.ended.set(name, state === 'stopped' ? { state, detail: how } : {
         state,

@@ -8,11 +8,11 @@ import { definition } from '../test/e2e/fake/fake_engine.ts';
 import { harness } from '../test/e2e/fake/harness.ts';
 
 /** The calls of Electron that the shell makes. */
-const electron = vi.hoisted(() => ({ opened: [] as string[], shown: [] as string[], windows: [] as Array<{ options: Record<string, any>; urls: string[] }> }));
+const electron = vi.hoisted(() => ({ opened: [] as string[], shown: [] as string[], windows: [] as Array<{ options: { webPreferences?: unknown }; urls: string[] }> }));
 vi.mock('electron', () => ({
   BrowserWindow: class {
     readonly urls: string[] = [];
-    constructor(options: Record<string, unknown>) { electron.windows.push({ options, urls: this.urls }); }
+    constructor(options: { webPreferences?: unknown }) { electron.windows.push({ options, urls: this.urls }); }
     once(): void {}
     async loadURL(url: string): Promise<void> { this.urls.push(url); }
   },
@@ -61,8 +61,8 @@ test.each(['http://projectacrn.org/', 'https://projectacrn.org.evil.example/', '
 });
 
 test('every permission is denied but writing the clipboard', () => {
-  const handlers: Record<string, (...args: any[]) => any> = {};
-  restrictSession({ setPermissionRequestHandler: (f: never) => { handlers.request = f; }, setPermissionCheckHandler: (f: never) => { handlers.check = f; }, setDevicePermissionHandler: (f: never) => { handlers.device = f; } } as never);
+  const handlers: Record<string, (...args: unknown[]) => unknown> = {};
+  restrictSession({ setPermissionRequestHandler: (f: never) => { handlers.request = f as never; }, setPermissionCheckHandler: (f: never) => { handlers.check = f; }, setDevicePermissionHandler: (f: never) => { handlers.device = f; } } as never);
   const asked: boolean[] = [];
   for (const permission of ['media', 'geolocation', 'notifications', 'clipboard-read', 'clipboard-sanitized-write']) handlers.request?.({}, permission, (granted: boolean) => asked.push(granted));
   expect(asked).toEqual([false, false, false, false, true]);
@@ -87,12 +87,12 @@ test('app:// serves the page with its policy, and nothing beside it', async () =
 /** ipcMain and one window's contents. */
 async function ipc() {
   const h = await harness();
-  const on: Record<string, (...args: any[]) => any> = {};
+  const on: Record<string, (...args: unknown[]) => unknown> = {};
   connectWindows({ on: (name: string, f: never) => { on[name] = f; }, handle: (name: string, f: never) => { on[name] = f; } } as unknown as Pick<IpcMain, 'on' | 'handle'>, h.services);
   const frame = { url: 'app://acrn/index.html' };
   const sender = Object.assign(new EventEmitter(), { id: 1, mainFrame: frame, sent: [] as unknown[][], isDestroyed: () => false, send(...args: unknown[]) { this.sent.push(args); } });
   const event = { sender, senderFrame: frame };
-  return { h, sender, event, hello: (from = event) => on['acrn:hello']?.(from), call: (name: unknown, request: unknown, from: unknown = event) => on['acrn:call']?.(from, name, request), read: (bytes: unknown) => on['acrn:read']?.(event, bytes) };
+  return { h, sender, event, hello: (from = event) => on['acrn:hello']?.(from), call: async (name: unknown, request: unknown, from: unknown = event) => on['acrn:call']?.(from, name, request), read: (bytes: unknown) => on['acrn:read']?.(event, bytes) };
 }
 
 test('a page calls after it said hello, and gets events', async () => {

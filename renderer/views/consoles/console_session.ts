@@ -29,7 +29,7 @@ export class ConsoleSession {
   #replaying = false;
   #attachedTo: number | undefined;
   #writes: Promise<unknown> = Promise.resolve();
-  onSearch: (() => void) | undefined;
+  #onSearch: (() => void) | undefined;
   #quiet = false;
   readonly #quietListeners = new Set<() => void>();
 
@@ -88,6 +88,11 @@ export class ConsoleSession {
     }
     this.fit();
   }
+  /** The search key was pressed in the terminal. One listener; returns its own removal. */
+  onSearchKey(listener: () => void): () => void {
+    this.#onSearch = listener;
+    return () => { this.#onSearch = undefined; };
+  }
   unmount(): void { this.#element.remove(); }
   fit(): void { if (this.#element.clientHeight > 0) this.#fit.fit(); }
   focus(): void { this.terminal.focus(); }
@@ -137,7 +142,7 @@ export class ConsoleSession {
 
   #onKey(event: KeyboardEvent): boolean {
     if (event.type !== 'keydown') return true;
-    if (event.ctrlKey && event.shiftKey && event.code === 'KeyF') { event.preventDefault(); this.onSearch?.(); return false; }
+    if (event.ctrlKey && event.shiftKey && event.code === 'KeyF') { event.preventDefault(); this.#onSearch?.(); return false; }
     if (event.ctrlKey && event.shiftKey && event.code === 'KeyC') {
       event.preventDefault();
       if (this.terminal.hasSelection()) navigator.clipboard?.writeText(this.terminal.getSelection()).catch(tellProblem);

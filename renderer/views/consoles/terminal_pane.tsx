@@ -18,13 +18,13 @@ export function TerminalPane({ name, consoleId, startedAt, label }: { name: stri
     const parent = place.current;
     if (parent === null) return;
     session.mount(parent);
-    session.onSearch = () => setSearching(true);
+    const stopListening = session.onSearchKey(() => setSearching(true));
     session.focus();
     const observer = new ResizeObserver(() => session.fit());
     observer.observe(parent);
     return () => {
       observer.disconnect();
-      session.onSearch = undefined;
+      stopListening();
       session.unmount();
     };
   }, [session]);

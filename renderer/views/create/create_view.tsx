@@ -20,7 +20,7 @@ import { useEngineState, useStore } from '../../state/engine_store.ts';
 import { tellProblem } from '../../state/notices.ts';
 import { DevicesTable } from './devices_table.tsx';
 import { definitionOf, diskOf, formOf, newForm, withCom, withDisk } from './form_model.ts';
-import type { VmForm } from './form_model.ts';
+import type { FormDefaults, VmForm } from './form_model.ts';
 import { PcpuPicker } from './pcpu_picker.tsx';
 
 const MIN_MEMORY_MIB = 128;
@@ -29,20 +29,19 @@ type FieldProblems = ReadonlyArray<{ path: string; message: string }>;
 export function CreateView({ editing }: { editing?: string }) {
   const { loaded, vms } = useEngineState();
   const { engine } = useStore();
-  const [first, setFirst] = useState<VmForm>();
+  const [images, setImages] = useState<FormDefaults>();
   const title = editing === undefined ? 'New virtual machine' : `Edit ${editing}`;
+  const known = vms.find(({ name }) => name === editing)?.definition;
+  const isGone = loaded && editing !== undefined && known === undefined;
   useEffect(() => {
-    if (!loaded || first !== undefined) return;
-    const known = vms.find(({ name }) => name === editing)?.definition;
-    if (known !== undefined) return setFirst(formOf(known));
-    if (editing !== undefined) return go({ view: 'vms' });
-    const definitions = vms.flatMap(({ definition }) => (definition === undefined ? [] : [definition]));
-    const names = vms.map(({ name }) => name);
-    engine.call('image.default', {}).then(
-      (images) => setFirst(newForm(images, definitions, names)),
-      (error: unknown) => { tellProblem(error); setFirst(newForm({ kernel: '', ramdisk: '', disk: '', bootargs: '' }, definitions, names)); },
-    );
-  }, [loaded, vms, first, editing, engine]);
+    engine.call('image.default', {}).then(setImages, (error: unknown) => { tellProblem(error); setImages({ kernel: '', ramdisk: '', disk: '', bootargs: '' }); });
+  }, [engine]);
+  useEffect(() => { if (isGone) go({ view: 'vms' }); }, [isGone]);
+  const first = useMemo(() => {
+    if (!loaded || images === undefined) return undefined;
+    if (editing !== undefined) return known === undefined ? undefined : formOf(known);
+    return newForm(images, vms.flatMap(({ definition }) => (definition === undefined ? [] : [definition])), vms.map(({ name }) => name));
+  }, [loaded, images, editing, known, vms]);
   const back = <ActionIcon size="lg" aria-label="Back" onClick={() => leave(editing)}><ArrowLeft size={18} /></ActionIcon>;
   return (
     <Page title={title} before={back}>
