@@ -27,6 +27,7 @@ export const FEATURES = {
   clflushopt: [7, 0, 'ebx', 23], clwb: [7, 0, 'ebx', 24], sha: [7, 0, 'ebx', 29],
   umip: [7, 0, 'ecx', 2],
   fsrm: [7, 0, 'edx', 4], ibrs: [7, 0, 'edx', 26], archCapabilities: [7, 0, 'edx', 29],
+  bhiCtrl: [7, 2, 'edx', 4],
   xsaveopt: [0xd, 1, 'eax', 0],
   lahf: [0x8000_0001, 0, 'ecx', 0], lzcnt: [0x8000_0001, 0, 'ecx', 5], prefetchw: [0x8000_0001, 0, 'ecx', 8],
   syscall: [0x8000_0001, 0, 'edx', 11], nx: [0x8000_0001, 0, 'edx', 20], page1gb: [0x8000_0001, 0, 'edx', 26],
@@ -39,6 +40,7 @@ export type Feature = keyof typeof FEATURES;
 const PLATFORM: readonly Feature[] = [
   'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'apic', 'sep', 'mtrr', 'pge', 'mca', 'pat', 'pse36', 'clfsh', 'ss', 'nx',
   'x2apic', 'tscDeadline', 'hypervisor', 'arat', 'tscAdjust', 'invariantTsc', 'lm', 'rdtscp', 'ibrs', 'archCapabilities',
+  'bhiCtrl',
 ];
 const V1: readonly Feature[] = ['fpu', 'cx8', 'cmov', 'mmx', 'fxsr', 'sse', 'sse2', 'syscall'];
 const V2: readonly Feature[] = ['cx16', 'lahf', 'popcnt', 'sse3', 'sse4.1', 'sse4.2', 'ssse3'];

@@ -87,7 +87,7 @@ export class Vcpuid {
       case 2: return { eax: 0x7603_6301, ebx: 0x00f0_b5ff, ecx: 0, edx: 0x00c3_0000 };
       case 4: return this.#caches(subleaf, vcpuCount);
       case 6: return this.#words(6, 0);
-      case 7: return subleaf === 0 ? this.#words(7, 0) : ZERO;
+      case 7: return subleaf <= 2 ? { ...this.#words(7, subleaf), eax: subleaf === 0 ? 2 : 0 } : ZERO; // subleaves 0 to 2
       case 0xb: return topology(subleaf, vcpuCount, apicId);
       case 0xd: return this.#xsave(subleaf);
       case 0x15: return { eax: 1, ebx: 1, ecx: (this.#tscKhz * 1000) >>> 0, edx: 0 };

@@ -34,6 +34,8 @@ const MISC_ENABLE_WRITABLE = MISC_ENABLE_FAST_STRING | MISC_ENABLE_LIMIT_CPUID |
 /** What the bit says the part is not affected by, in bit order: RDCL 0, L1D flush on VM entry 3, SSB 4, MDS 5,
  *  IF_PSCHANGE 6, TAA 8, SBDR/SSDP 13, FBSDP 14, PSDP 15, BHI 20, PBRSB 24, GDS 26, RFDS 27, ITS 62; and enhanced IBRS 1. */
 const ARCH_CAPABILITIES = [0n, 1n, 3n, 4n, 5n, 6n, 8n, 13n, 14n, 15n, 20n, 24n, 26n, 27n, 62n].reduce((sum, bit) => sum | (1n << bit), 0n);
+/** IBRS, STIBP, SSBD and BHI_DIS_S. */
+const SPEC_CTRL_WRITABLE = 0x407n;
 const MICROCODE_REVISION = 0xf6n;
 const BUS_MHZ = 100;
 
@@ -124,7 +126,7 @@ export class Vmsr {
         return true;
       case MSR.MCG_STATUS: case MSR.MISC_FEATURES_ENABLES: case MSR.DEBUGCTL: return value === 0n;
       case MSR.SPEC_CTRL:
-        if (!port.hasSpecCtrl || (value & ~7n) !== 0n) return false;
+        if (!port.hasSpecCtrl || (value & ~SPEC_CTRL_WRITABLE) !== 0n) return false;
         this.#specCtrl = value;
         return true;
       case MSR.PRED_CMD: case MSR.FLUSH_CMD: return port.hasSpecCtrl && (value & ~1n) === 0n;
