@@ -204,6 +204,35 @@ test('a loop whose body is rewritten on every pass runs the newest body each tim
   expect(m.gpr(3)).toBe(4950n);
 });
 
+test('a write through a translation cached earlier voids the code that another pCPU decoded since', async () => {
+  m.long();
+  m.put(DATA, [0xb8, 1, 0, 0, 0, 0x0f, 0x01, 0xc1]); // mov eax,1; vmcall
+  const other = await m.sibling(1);
+  const execute = (): bigint => {
+    other.setU64(S.RIP, page);
+    expect(other.run(100)).toBe(EXIT.VMCALL);
+    return other.u64(S.GPR);
+  };
+  m.put(KERNEL_CODE, [0x88, 0x07, 0x0f, 0x01, 0xc1]); // mov [rdi],al; vmcall
+  const write = (offset: number, value: number): void => {
+    m.setGpr(RDI, page + BigInt(offset));
+    m.setGpr(0, BigInt(value));
+    m.core.setU64(S.RIP, BigInt(KERNEL_CODE));
+    expect(m.core.run(100)).toBe(EXIT.VMCALL);
+  };
+  write(0x800, 0); // caches a write translation of the page
+  expect(execute()).toBe(1n);
+  write(1, 2);
+  expect(execute()).toBe(2n);
+  for (let i = 0; i < 60; i += 1) { // a page written again and again stops being watched, and is watched again once it runs
+    write(0x800 + i, i);
+    if (i % 31 === 0) write(1, i);
+  }
+  expect(execute()).toBe(31n);
+  write(1, 77);
+  expect(execute()).toBe(77n);
+});
+
 // ---- EPT
 
 /** Identity EPT of 2 MiB pages for 6 MiB, 4 KiB pages for the first 2 MiB. */

@@ -64,6 +64,15 @@ export class SystemMachine {
 
   static async create(): Promise<SystemMachine> { return new SystemMachine(createMemory(RAM_BYTES), await loadCoreModule()); }
 
+  /** Another pCPU of the same memory, in the state of this one. */
+  async sibling(pcpuId: number): Promise<Core> {
+    const other = new Core(await loadCoreModule(), this.core.memory, pcpuId, { vmexit: (reason) => (reason === EXIT.VMCALL ? 2 : 0), timeNs: () => 1e9 });
+    other.reset();
+    for (let at = 0; at < S.TSC_OFFSET; at += 1) other.view.setUint8(at, this.core.view.getUint8(at));
+    other.syncAfterStateWrite();
+    return other;
+  }
+
   /** Writes RAM from outside of the guest, as the device model does: code decoded from it is void. */
   put(at: number, bytes: readonly number[]): void {
     bytes.forEach((b, i) => this.ram.setUint8(at + i, b));

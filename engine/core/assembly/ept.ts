@@ -25,7 +25,7 @@ const DIRTY: u64 = 0x200;
 
 let ramSize: u64 = 0;
 /** Bytes of board RAM from HPA 0: nothing beyond is ever touched. */
-export function setRamSize(bytes: u32): void { ramSize = <u64>(bytes & ~0xfff); }
+export function setRamSize(bytes: u32): void { ramSize = <u64>bytes & 0xffff_f000; }
 
 /** MAXPHYADDR as CPUID tells it. */
 export let physicalBits: u32 = 39;
