@@ -44,7 +44,7 @@ class AcrnNuc implements Nuc {
   readonly #log: (line: string) => void;
   readonly #doorbell: Doorbell;
   /** By VM area. A slot is taken from the first moment of its creation. */
-  readonly #slots: Array<AcrnVhmVm | 'creating' | undefined> = new Array(MAX_VMS).fill(undefined);
+  readonly #slots: Array<AcrnVhmVm | 'creating' | undefined> = Array.from({ length: MAX_VMS }, () => undefined);
   /** pCPUs and names of VMs that are being made. */
   readonly #claims = new Map<number, { name: string; pcpus: readonly number[] }>();
   #closed = false;

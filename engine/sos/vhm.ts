@@ -221,7 +221,7 @@ export class AcrnVhmVm implements VhmVm {
     this.#state = 'paused';
     this.#home.log(`VM${this.vmid} ${this.name}: ${how}: ${detail}`);
     this.#stopVcpus();
-    for (const listener of [...this.#listeners]) listener(how, detail);
+    for (const listener of this.#listeners) listener(how, detail);
   }
 
   onSuspend(listener: (how: VmSuspendHow, detail: string) => void): () => void {

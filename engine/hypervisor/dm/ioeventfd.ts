@@ -57,7 +57,7 @@ export class IoeventfdTable {
   /** Calls the kick of every entry that fired; returns whether there was one. */
   drain(): boolean {
     let any = false;
-    for (const [index, kick] of [...this.#kicks]) {
+    for (const [index, kick] of this.#kicks) {
       const fired = this.#row(index) + W.FIRED;
       if (this.#shared.words[fired] === 0 || Atomics.exchange(this.#shared.words, fired, 0) === 0) continue;
       any = true;

@@ -209,7 +209,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
       if (activity === SHUTDOWN) return { how: 'triplefault', detail: this.describe('shutdown') };
       if (window) Atomics.or(this.#events, this.#eventIndex, EVENT_WINDOW);
       const reason = this.#enter(now, window);
-      this.countExit(Math.min(reason, 79));
+      if (reason !== LEAVE_BUDGET) this.countExit(Math.min(reason, 79)); // the budget is ours, not an exit of the guest
       switch (reason) {
         case EXIT.TRIPLE_FAULT: return { how: 'triplefault', detail: this.describe('triple fault') };
         case EXIT.HLT: case EXIT.INTERRUPT_WINDOW: case LEAVE_EVENT: case LEAVE_BUDGET: break;
