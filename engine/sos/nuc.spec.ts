@@ -1,5 +1,5 @@
 /** Hand-assembled guests through the whole path: core, hypervisor, I/O request page, VHM. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createNuc, type AcrnVcpuRegs, type IoRequest, type Nuc, type VhmVm } from './index.ts';
 
 const MIB = 2 ** 20;
@@ -7,6 +7,9 @@ let nuc: Nuc;
 const log: string[] = [];
 beforeAll(async () => { nuc = await createNuc({ memoryMiB: 64, pcpus: 2, log: (line) => log.push(line) }); }, 60_000);
 afterAll(async () => { await nuc?.close(); });
+
+const made: VhmVm[] = [];
+afterEach(async () => { for (const vm of made.splice(0)) await vm.destroy(); });
 
 const none = { base: 0n, limit: 0 };
 const realMode = (ip: number): AcrnVcpuRegs => ({
@@ -43,6 +46,7 @@ function gate(vm: VhmVm, vector: number, handler: number): void {
 /** Makes a VM, runs it, and hands out what it writes to port 0x3F8, one character at a time. */
 async function guest(name: string, cpuAffinity: number[], prepare: (vm: VhmVm) => void) {
   const vm = await nuc.createVm({ name, uuid: '', cpuAffinity, memory: [{ gpa: 0, sizeBytes: 4 * MIB }], cpuModel: 'nuc' });
+  made.push(vm);
   let text = '';
   let waiting: { wanted: string; resolve(): void } | undefined;
   const requests: IoRequest[] = [];
@@ -134,6 +138,7 @@ test('INIT and SIPI start the second vCPU in real mode at vector << 12', async (
   vm.run();
   await until('P');
   expect(requests.at(-1)).toMatchObject({ vcpuId: 1 });
+  await vm.pause(); // the threads' log lines came before
   expect(log.some((line) => line.includes('Start Secondary VCPU1 for VM[1]...'))).toBe(true);
   await vm.destroy();
 }, 30_000);
