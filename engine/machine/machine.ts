@@ -2,9 +2,9 @@
  * A NUC with its VMs: joins hypervisor, device model and host backends, keeps the registry, the monitor sockets and
  * the consoles. The NUC process and the acrn-dm command line both run VMs through this class.
  */
-import type { ConsoleInfo, VmState, VmStats } from '../contract/engine_api.ts';
+import type { VmState, VmStats } from '../contract/engine_api.ts';
 import type { RunningVm } from '../contract/nuc_protocol.ts';
-import { runDeviceModel, type DeviceModelHandle } from '../devicemodel/core/main.ts';
+import { runDeviceModel, type DeviceModelHandle, type DmConsole } from '../devicemodel/core/main.ts';
 import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
 import type { CharBackend, CharBackendSpec, HostBackends } from '../devicemodel/backends_if.ts';
 import { tapConsole } from '../host/console_tap.ts';
@@ -30,12 +30,16 @@ export interface MachineEvents {
   stats(stats: VmStats): void;
 }
 
+/** The in-between of a console's backend and its hub. */
+interface ConsoleTap { output(bytes: Uint8Array): void; inject(bytes: Uint8Array): number }
+
 /** How a VM ended. */
 export interface VmEnd { how: string; detail: string }
 
 class MachineVm {
   readonly options: AcrnDmOptions;
   readonly hubs = new Map<string, ConsoleHub>();
+  readonly injectors = new Map<string, (bytes: Uint8Array) => number>();
   readonly startedAt = Date.now();
   state: VmState = 'starting';
   detail = '';
@@ -89,6 +93,7 @@ export class Machine {
     const vm = new MachineVm(resolved);
     this.#vms.set(name, vm);
     this.#changed(vm);
+    const taps = new WeakMap<CharBackend, ConsoleTap>();
     let closeMonitor: (() => void) | undefined;
     const cleanUp = (): void => {
       closeMonitor?.();
@@ -102,7 +107,12 @@ export class Machine {
       const handle = await runDeviceModel({
         options: resolved,
         vhm: nuc,
-        host: this.#tappedBackends(vm, entry),
+        host: this.#tappedBackends(name, taps),
+        onConsole: (opened) => {
+          this.#addConsole(vm, opened, taps.get(opened.backend)!);
+          this.#changed(vm);
+          void entry.update(vm.running.consoles);
+        },
         print: (line) => {
           vm.detail = line;
           print(line);
@@ -114,7 +124,7 @@ export class Machine {
       this.#startStats();
       this.#changed(vm);
       const stopped = handle.stopped.then((end) => {
-        vm.state = end.how === 'triplefault' || end.how === 'error' ? 'crashed' : 'stopped';
+        vm.state = end.how === 'triplefault' || end.how === 'halt' ? 'crashed' : 'stopped';
         vm.detail = end.detail;
         if (vm.state === 'crashed') vm.problem = { code: 'VM_CRASHED', what: `VM ${name} stopped by itself`, why: end.detail, todo: 'See its console and log, then start it again' };
         this.#changed(vm);
@@ -192,21 +202,28 @@ export class Machine {
     this.#events.changed(vm.running);
   }
 
-  /** The host's backends with every character device's bytes shown to a console hub too. */
-  #tappedBackends(vm: MachineVm, entry: { update(consoles: ConsoleInfo[]): Promise<void> }): HostBackends {
-    const host = createHostBackends({ runtimeDir: this.#options.runtimeDir, vmName: vm.options.vmName });
+  /** The host's backends with every character device's bytes shown to whoever `taps` names for it. */
+  #tappedBackends(vmName: string, taps: WeakMap<CharBackend, ConsoleTap>): HostBackends {
+    const host = createHostBackends({ runtimeDir: this.#options.runtimeDir, vmName });
     const openChar = async (spec: CharBackendSpec, owner: string): Promise<CharBackend> => {
-      const inner = await host.openChar(spec, owner);
-      const id = owner.replaceAll(' ', ':');
-      const info: ConsoleInfo = { id, title: consoleTitle(owner), kind: spec.kind, where: inner.where };
-      const tapped = tapConsole(inner, (bytes) => hub.output(bytes));
-      const hub: ConsoleHub = new ConsoleHub(info, tapped.inject, (data) => this.#events.output(vm.options.vmName, id, data));
-      vm.hubs.set(id, hub);
-      await entry.update(vm.running.consoles);
-      this.#changed(vm);
+      const tap: ConsoleTap = { output: () => {}, inject: () => 0 };
+      const tapped = tapConsole(await host.openChar(spec, owner), (bytes) => tap.output(bytes));
+      tap.inject = tapped.inject;
+      taps.set(tapped.backend, tap);
       return tapped.backend;
     };
     return new Proxy(host, { get: (target, key, receiver) => (key === 'openChar' ? openChar : Reflect.get(target, key, receiver)) });
+  }
+
+  /** Gives a console its hub; a full reset opens the same console again, and its hub goes on. */
+  #addConsole(vm: MachineVm, opened: DmConsole, tap: ConsoleTap): void {
+    const { id, title, kind, where } = opened;
+    const name = vm.options.vmName;
+    vm.injectors.set(id, tap.inject);
+    const hub = vm.hubs.get(id) ?? new ConsoleHub({ id, title, kind, where }, (bytes) => vm.injectors.get(id)!(bytes), (data) => this.#events.output(name, id, data));
+    hub.info.where = where;
+    vm.hubs.set(id, hub);
+    tap.output = (bytes) => hub.output(bytes);
   }
 
   #monitorHandlers(name: string) {
@@ -247,11 +264,4 @@ export class Machine {
       vm.lastStats = now;
     }
   }
-}
-
-/** 'virtio-console pty_port' is shown by its port name, 'com1' as the guest's ttyS0. */
-function consoleTitle(owner: string): string {
-  const com = /^com(\d)$/i.exec(owner);
-  if (com) return `ttyS${Number(com[1]) - 1} · ${owner.toUpperCase()}`;
-  return owner.replace(/^virtio-console\s+/, '');
 }
