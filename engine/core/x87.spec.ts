@@ -192,6 +192,17 @@ test('FSCALE multiplies by a power of two, FXTRACT takes exponent and significan
   expect(o.st.slice(0, 2).map((v) => toNumber(v!))).toEqual([-1.5, 5]);
 });
 
+test('FSCALE by zero returns a denormal as it is, without UE, even when underflow is unmasked', () => {
+  const o = m.run('d9fd', { st: [[0, 0x5555n << 48n], f80(0)], fcw: 0x36f });
+  expect(o.st[0]).toEqual([0, 0x5555n << 48n]);
+  expect(o.fsw & 0x3f).toBe(0x02);
+});
+
+test('FSCALE beyond every exponent overflows to infinity when overflow is unmasked, whatever RC says', () => {
+  expect(m.run('d9fd', { st: [f80(1), f80(1e9)], fcw: 0xf77 }).st[0]).toEqual(INFINITY);
+  expect(m.run('d9fd', { st: [f80(1), f80(1e9)], fcw: 0xf7f }).st[0]).toEqual([0x7ffe, 0xffff_ffff_ffff_ffffn]);
+});
+
 test('sine, cosine and tangent of arguments from 2^63 on set C2 and leave the operand', () => {
   for (const code of ['d9fe', 'd9ff', 'd9fb', 'd9f2']) {
     const o = m.run(code, { st: [f80(2 ** 63)] });

@@ -14,7 +14,7 @@ import {
   OP_PSUBUSW_MMX, OP_PSUBW_MMX, OP_PUNPCKHBW_MMX, OP_PUNPCKHDQ_MMX, OP_PUNPCKHWD_MMX, OP_PUNPCKLBW_MMX, OP_PUNPCKLDQ_MMX,
   OP_PUNPCKLWD_MMX, OP_PXOR_MMX,
 } from '../gen/ops';
-import { sll16, sll32, sll64, sra16, sra32, srl16, srl32, srl64 } from '../sse/shift';
+import { sll16, sll32, sra16, sra32, srl16, srl32 } from '../sse/shift';
 
 // @ts-ignore: decorator
 @inline function low(v: v128): u64 { return <u64>i64x2.extract_lane(v, 0); }

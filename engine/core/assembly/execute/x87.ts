@@ -27,7 +27,7 @@ import {
 } from '../x87/remainder';
 import {
   C0, C1, C2, C3, blocked, enter, finishPush, finishSt, fsw, isEmpty, noteInstruction, noteOperand, pop, push, setCondition, setFsw, setSt,
-  settle, st, stSe, stSig, stackOverflow, stackUnderflow, unmasked,
+  settle, stSe, stSig, stackOverflow, stackUnderflow, unmasked,
 } from '../x87/stack';
 import { DONE, PARTIAL, arctangent, cosine, cosineAgain, sine, tangent } from '../x87/trigonometry';
 import { control } from './x87_control';

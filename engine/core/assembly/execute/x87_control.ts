@@ -9,7 +9,7 @@ import {
   OP_FDECSTP, OP_FFREE, OP_FFREEP, OP_FINCSTP, OP_FLDCW, OP_FLDENV, OP_FNCLEX, OP_FNDISI, OP_FNENI, OP_FNINIT, OP_FNOP, OP_FNSAVE,
   OP_FNSETPM, OP_FNSTCW, OP_FNSTENV, OP_FNSTSW_AX, OP_FNSTSW_M, OP_FRSTOR, OP_FWAIT,
 } from '../gen/ops';
-import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FSW, S_FTW } from '../gen/state';
+import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FTW } from '../gen/state';
 import { linear, probeRead, probeWrite, read16, read32, read64, write16, write32, write64 } from '../mmu';
 import { recOpcode, recSize } from '../record';
 import { NORMAL, ZERO, classOf } from '../x87/format';

@@ -4,7 +4,7 @@
  * @spec SDM vol. 1, 4.8.3.5 (infinities), tables 8-10 (invalid operations) and 4-7 (NaN), IEEE 754-1985
  */
 import {
-  BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, RC_DOWN, ZE, ZERO, classOf, invalid, precisionBits, propagate, propagateOne,
+  BIAS, DE, DENORMAL, EXP_MAX, IE, INFINITY, INTEGER_BIT, QNAN, RC_DOWN, ZE, ZERO, classOf, invalid, precisionBits, propagate, propagateOne,
   result, roundingControl, signal,
 } from './format';
 import { normalizeRound, roundPack } from './round';
@@ -149,7 +149,7 @@ export const LESS: u32 = 0; export const EQUAL: u32 = 1; export const GREATER: u
 export function compare(aSe: u32, aSig: u64, bSe: u32, bSig: u64, quiet: bool): u32 {
   const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
   if (aClass > INFINITY || bClass > INFINITY) {
-    if (!quiet || aClass > 4 || bClass > 4) signal(1); // IE
+    if (!quiet || aClass > QNAN || bClass > QNAN) signal(IE);
     return UNORDERED;
   }
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);

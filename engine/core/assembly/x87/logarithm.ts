@@ -14,7 +14,9 @@ import { exponentOf } from './arithmetic';
 import { EXP, EXP_COUNT, HALF_LOG2E_HIGH, HALF_LOG2E_LOW, LN2_HIGH, LN2_LOW, ODD, ODD_COUNT } from './constants';
 import { roundInexact, sumAlternating, sumSeries } from './series';
 import { normalizeRoundTo } from './round';
-import { add128, divideFraction128, hi, less128, lo, multiply128, multiply64, shiftLeft128, shiftRightSticky128, subtract128 } from './wide';
+import {
+  add128, divideFraction128, hi, less128, lo, multiply128, multiply64, shiftLeft128, shiftRightSticky128, subtract128,
+} from './wide';
 
 /** F2XM1: 2^x - 1. */
 export function exp2Minus1(se: u32, sig: u64): void {

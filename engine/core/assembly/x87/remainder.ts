@@ -34,11 +34,7 @@ export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, neare
   if (aClass == INFINITY || bClass == ZERO) { invalid(); return; }
   ordinary = true;
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || bClass == INFINITY) {
-    // a itself; a pseudo-denormal comes out with its proper exponent
-    result((aSe & EXP_MAX) == 0 && (aSig & INTEGER_BIT) != 0 ? aSe | 1 : aSe, aSig);
-    return;
-  }
+  if (aClass == ZERO || bClass == INFINITY) { unchanged(aSe, aSig); return; }
   let sign = aSe >> 15;
   const aShift = <u32>clz(aSig), bShift = <u32>clz(bSig);
   aSig <<= aShift;
@@ -79,6 +75,11 @@ export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, neare
   else normalizeRoundTo(sign, restExp, rest, 0, 64);
 }
 
+/** The operand itself, never UE; a pseudo-denormal comes out with its proper exponent. */
+function unchanged(se: u32, sig: u64): void {
+  result((se & EXP_MAX) == 0 && (sig & INTEGER_BIT) != 0 ? se | 1 : se, sig);
+}
+
 /** Low 64 bits of floor((a << bits) / b) for bits < 64 and normalised a, b; the remainder is left in `remainder`. */
 function reduce(a: u64, b: u64, bits: u32): u64 {
   let q: u64 = 0;
@@ -100,7 +101,7 @@ export function scale(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
     return;
   }
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || aClass == INFINITY) { result(aSe, aSig); return; }
+  if (aClass == ZERO || aClass == INFINITY || bClass == ZERO) { unchanged(aSe, aSig); return; }
   const bExp = exponentOf(bSe);
   let by = 0;
   if (bClass == NORMAL && bExp >= BIAS) by = bExp - BIAS > 15 ? 0x10000 : <i32>(bSig >> <u64>(63 - (bExp - BIAS)));
