@@ -18,6 +18,9 @@ import { S_EXIT_DATA, S_EXIT_GVA, S_EXIT_SIZE, S_FLAGS, S_IO_BITMAP, S_LEAVE_BLO
 import { probeWrite, readSized, segLinear, writeSized } from '../mmu';
 import { REC_REP, REC_REPNE, recAddressSize, recFlags, recImm, recSegment, recSize } from '../record';
 
+/** Elements after which a repeated instruction lets the run loop look at its budget. */
+const SLICE: u32 = 256;
+
 const QUAL_IN: u32 = 8; const QUAL_STRING: u32 = 16; const QUAL_REP: u32 = 32; const QUAL_IMM: u32 = 64;
 
 export function execIo(op: u32, rec: usize): bool {
@@ -97,8 +100,8 @@ function stringIo(rec: usize, size: u32, isInput: bool): void {
   const step = load<u32>(cpu, S_FLAGS) & DF ? -<i64>size : <i64>size;
   const pointer = isInput ? RDI : RSI;
   const segment = isInput ? ES : recSegment(rec);
-  let qualification: u32 = QUAL_STRING | (isInput ? QUAL_IN : 0) | (repeat ? QUAL_REP : 0);
-  for (;;) {
+  const qualification: u32 = QUAL_STRING | (isInput ? QUAL_IN : 0) | (repeat ? QUAL_REP : 0);
+  for (let done: u32 = 1; ; done++) {
     if (repeat && addressRegister(RCX, addressSize) == 0) return;
     const at = segLinear(segment, addressRegister(pointer, addressSize), size, isInput);
     store<u64>(cpu, at, S_EXIT_GVA);
@@ -113,7 +116,7 @@ function stringIo(rec: usize, size: u32, isInput: bool): void {
     const left = addressRegister(RCX, addressSize) - 1;
     setAddressRegister(RCX, addressSize, left);
     if ((addressSize == 8 ? left : addressSize == 4 ? left & 0xffff_ffff : left & 0xffff) == 0) return;
-    if (eventFlags() != 0 || load<u32>(cpu, S_LEAVE_BLOCK) != 0) {
+    if (done == SLICE || eventFlags() != 0 || load<u32>(cpu, S_LEAVE_BLOCK) != 0) {
       store<u64>(cpu, instrRip(), S_RIP);
       store<u32>(cpu, 1, S_LEAVE_BLOCK);
       return;
