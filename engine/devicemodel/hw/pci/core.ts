@@ -54,10 +54,16 @@ export class PciBus {
       choosePin: (vdev) => this.#choosePin(vdev),
       isMultifunction: (bus, slot) => this.functions.filter((f) => f.bus === bus && f.slot === slot).length > 1,
     };
-    this.#release = mem.register('PCI ECFG', PCI_EMUL_ECFG_BASE, PCI_EMUL_ECFG_SIZE, {
+    // Whole-word accesses to CF8 and CFC arrive as PCI requests; probes of single bytes there end here.
+    const releasePorts = inout.register('PCI configuration mechanism', 0xcf8, 8, { read: (_offset, size) => allOnes(size), write: () => {} });
+    const releaseEcam = mem.register('PCI ECFG', PCI_EMUL_ECFG_BASE, PCI_EMUL_ECFG_SIZE, {
       read: (offset, size) => this.#configRead(offset >>> 20, (offset >>> 15) & 31, (offset >>> 12) & 7, offset & 0xfff, size),
       write: (offset, size, value) => this.#configWrite(offset >>> 20, (offset >>> 15) & 31, (offset >>> 12) & 7, offset & 0xfff, size, value),
     });
+    this.#release = () => {
+      releasePorts();
+      releaseEcam();
+    };
   }
 
   /** pci_emul_init: one function of `deviceClass`. A failure leaves the bus without it. */

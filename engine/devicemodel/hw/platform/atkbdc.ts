@@ -21,6 +21,7 @@ const CMD_AUX_INT = 0x02;
 const CMD_SYS_FLAG = 0x04;
 const CMD_KBD_DISABLED = 0x10;
 const CMD_AUX_DISABLED = 0x20;
+const CMD_TRANSLATE = 0x40;
 const RAM_BYTES = 32;
 const ACK = 0xfa;
 const SELF_TEST_PASSED = 0xaa;
@@ -61,7 +62,7 @@ export class Atkbdc {
   reset(): void {
     this.#fifo = [];
     this.#ram.fill(0);
-    this.#ram[0] = CMD_KBD_INT | CMD_AUX_INT | CMD_SYS_FLAG;
+    this.#ram[0] = CMD_KBD_INT | CMD_AUX_INT | CMD_SYS_FLAG | CMD_TRANSLATE;
     this.#pendingCommand = undefined;
     this.#kbdParameterOf = undefined;
     this.#auxParameterOf = undefined;
