@@ -8,6 +8,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { S } from './gen/state.ts';
+import { JitCompiler, type CompilerExports } from './jit/compiler.ts';
+import { buildDoor } from './jit/module.ts';
 import { layout } from './tables/layout.ts';
 
 /** What the core asks its owner. Both are called in the middle of an instruction. */
@@ -55,7 +57,8 @@ export const EXIT = {
   BUDGET: 0x100,
 } as const;
 
-interface CoreExports {
+interface CoreExports extends CompilerExports {
+  setJitThreshold(executions: number): void;
   init(pcpuId: number, ramBytes: number): void;
   run(budget: number): number;
   unwound(): void;
@@ -63,7 +66,6 @@ interface CoreExports {
   setFlags(value: number): void;
   stateWritten(): void;
   flushTranslations(): void;
-  dropDecoded(): void;
   translateForDebugger(gva: bigint, write: number): number;
   instructionPointer(): bigint;
   decodeAt(rec: number, at: number, mode: number): number;
@@ -128,24 +130,47 @@ const ATTR_LDT = 0x82;
 const ATTR_TSS = 0x8b; //   32-bit, busy
 const SEGMENT = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;
 
+export interface CoreOptions {
+  /** Compile hot code to WebAssembly; `off` is the default. */
+  readonly jit?: 'off' | 'on';
+  /** Executions of a block after which its page is compiled. */
+  readonly jitThreshold?: number;
+}
+
+const JIT_THRESHOLD = 256;
+
 export class Core {
   readonly pcpuId: number;
   readonly memory: WebAssembly.Memory;
   /** The pCPU block: offsets are those of gen/state.ts S. */
   readonly view: DataView;
   readonly #exports: CoreExports;
+  /** The compiler, when the JIT is on. */
+  readonly jit: JitCompiler | undefined;
 
-  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, pcpuId: number, host: CoreHost) {
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, pcpuId: number, host: CoreHost, options: CoreOptions = {}) {
     this.pcpuId = pcpuId;
     this.memory = memory;
     this.view = new DataView(memory.buffer, layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE, layout.PCPU_STRIDE);
+    const compiles = options.jit === 'on';
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+    const door = compiles ? new WebAssembly.Instance(new WebAssembly.Module(buildDoor()), { env: { memory, table } }).exports.enter : unwind;
     const instance = new WebAssembly.Instance(module, {
       env: { memory },
-      host: { unwind, vmexit: (reason: number) => host.vmexit(reason), timeNs: () => host.timeNs() },
+      host: {
+        unwind, vmexit: (reason: number) => host.vmexit(reason), timeNs: () => host.timeNs(),
+        enter: door, hot: (at: number, mode: number) => this.jit?.hot(at >>> 0, mode),
+      },
     });
     this.#exports = instance.exports as unknown as CoreExports;
     const ramBytes = Math.min(memory.buffer.byteLength - WASM_PAGE - layout.RAM_BASE, layout.RAM_MAX);
     this.#exports.init(pcpuId, ramBytes);
+    if (compiles) {
+      const threshold = options.jitThreshold ?? JIT_THRESHOLD;
+      this.jit = new JitCompiler(memory, table, this.#exports, pcpuId, threshold);
+      this.#exports.forgetEntries();
+      this.#exports.setJitThreshold(threshold);
+    }
   }
 
   /** The state after RESET, SDM vol. 3 table 10-1; also empties everything cached. VM-execution controls are kept. */

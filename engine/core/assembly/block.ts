@@ -23,6 +23,9 @@ export const B_FIRST: usize = 20; //      the two blocks that followed last
 export const B_SECOND: usize = 24;
 export const B_BIAS: usize = 28; //       what RIP-relative operands count from, as a distance from the block
 export const B_BYTES: usize = 32;
+export const B_COUNT: usize = 36; //     executions by the interpreter
+export const B_JIT: usize = 40; //       compiled code: index in the table, 0 none; and the entry to use there
+export const B_JIT_ENTRY: usize = 44;
 export const B_RECORDS: usize = 64;
 
 const BUCKETS: u32 = 0x10000;
@@ -64,6 +67,13 @@ export function dropBlocks(): void {
 
 // @ts-ignore: decorator
 @inline export function isCurrent(block: usize): bool { return load<u32>(load<u32>(block, B_GENERATION_AT)) == load<u32>(block, B_GENERATION); }
+
+/** The block that starts at `at` if it has been decoded, current or not; 0 otherwise. */
+export function peekBlock(at: usize, mode: u32): usize {
+  let block = <usize>load<u32>(bucketOf(at, mode));
+  while (block != 0 && (<usize>load<u32>(block, B_KEY) != at || load<u32>(block, B_MODE) != mode)) block = <usize>load<u32>(block, B_NEXT);
+  return block;
+}
 
 /** The block that starts at `at`; decoded if need be. rip is its address, for instructions that cross the page. */
 export function findBlock(at: usize, mode: u32, rip: u64): usize {

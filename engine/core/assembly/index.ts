@@ -13,6 +13,9 @@ import { updateBreakpoints } from './debug';
 import { undoRsp } from './unwind';
 
 export { run } from './run';
+export {
+  decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
+} from './jit';
 
 /** Nothing here asserts; a trap of the compiler's own is an engine bug and ends in `unreachable`. */
 export function abort(message: usize, file: usize, line: u32, column: u32): void { unreachable(); }

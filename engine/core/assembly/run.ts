@@ -10,7 +10,7 @@ import {
   EVENT_CODE, EVENT_TLB_FLUSH, EVENT_WINDOW, MODE_LONG64, RAX, RBP, RDX, RSP, CS, cpu, eventFlags, gpr32, gpr64, gpr8, interruptibility, mode, segBase,
   segLimit, setGpr32, setGpr64, setGpr8, setInterruptibility,
 } from './cpu';
-import { B_BIAS, B_BYTES, B_FIRST, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch } from './block';
+import { B_BIAS, B_BYTES, B_FIRST, B_JIT, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch } from './block';
 import { enterRun, leaveRun } from './code_page';
 import { codeBreakpoint, codeBreakpointsOn, pendingDebug } from './debug';
 import { multiplyHigh, multiplyTruncated } from './execute/muldiv';
@@ -32,6 +32,7 @@ import {
   HOT_MOVSXD_R, HOT_MOVZX16_M, HOT_MOVZX16_R, HOT_MOVZX8_M, HOT_MOVZX8_R, HOT_MOV_RI, HOT_MOV_RR, HOT_MUL_M, HOT_MUL_R, HOT_NEG, HOT_NOP, HOT_NOT, HOT_POP,
   HOT_PUSH, HOT_PUSH_I, HOT_RET, HOT_ROL, HOT_ROR, HOT_SAR, HOT_SET, HOT_SHL, HOT_SHR, HOT_STORE, HOT_STORE_I, HOT_TEST, HOT_TEST8, HOT_ZERO,
 } from './hot';
+import { JIT_INTERPRET, JIT_LOOKUP, JIT_STALE, countBlock, enterCompiled, forgetEntry, jitThreshold, promoteEntry } from './jit';
 import { fetchAddress, handleMmuEvents } from './mmu';
 import { REC_SIZE, recImm, recLength, recOffset, recOp } from './record';
 import { E_ADDEND, E_READ, E_WRITE, entryOf, tlb, tlbEpoch } from './tlb';
@@ -206,6 +207,7 @@ export function run(budget: u32): u32 {
   let epoch: u32 = 0;
   let cache = cacheEpoch;
   let previous: usize = 0;
+  let interpret = false; // compiled code has left the next instruction to the interpreter
 
   while (true) {
     if (care || atomic.load<i32>(c + S_EVENT_FLAGS) != 0) {
@@ -261,7 +263,7 @@ export function run(budget: u32): u32 {
       if ((modeWord & MODE_LONG64) == 0 && (segBase(CS) & 0xfff) != 0) page = NO_PAGE; // offset and linear page differ
     }
     let block: usize = 0;
-    if (previous != 0) {
+    if (previous != 0 && cache == cacheEpoch) {
       block = <usize>load<u32>(previous, B_FIRST);
       if (block == 0 || load<u32>(block, B_KEY) != <u32>at || load<u32>(block, B_MODE) != modeWord) {
         block = <usize>load<u32>(previous, B_SECOND);
@@ -289,6 +291,33 @@ export function run(budget: u32): u32 {
       rip = load<u64>(c, S_RIP);
       care = true;
       continue;
+    }
+    if (jitThreshold != 0) {
+      if (load<u32>(block, B_JIT) != 0 && !interpret) {
+        store<u32>(c, 0, S_BLOCK);
+        promoteEntry(block, at, modeWord);
+        const why = enterCompiled(block, rip, <i32>(limit - load<u64>(c, S_INSTRUCTIONS)));
+        previous = 0;
+        rip = load<u64>(c, S_RIP);
+        if (why == JIT_LOOKUP) continue;
+        if (why == JIT_INTERPRET) {
+          interpret = true;
+          continue;
+        }
+        if (why == JIT_STALE) {
+          forgetEntry(fetchAddress(rip));
+          continue;
+        }
+        store<u32>(c, 0, S_LEAVE_BLOCK);
+        modeWord = mode();
+        mask = modeWord & MODE_LONG64 ? 0xffff_ffff_ffff_ffff : 0xffff_ffff;
+        rip &= mask;
+        page = NO_PAGE;
+        care = needsCare(c);
+        continue;
+      }
+      interpret = false;
+      countBlock(block, at, modeWord);
     }
     store<u64>(c, rip, S_BLOCK_RIP);
     store<u64>(c, rip + <u64>load<u32>(block, B_BIAS), S_GPR + 17 * 8);

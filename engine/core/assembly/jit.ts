@@ -1,0 +1,199 @@
+/**
+ * The core's half of compiled code: entering it, counting what is worth compiling, and the routines it calls.
+ *
+ * Compiled code (engine/core/jit) runs with the guest's registers in locals. It looks translations up in the software TLB
+ * itself; on a miss it asks translateRead or translateWrite, which fill the TLB but never fault: what cannot be done
+ * simply (faults, device memory, page crossings, writes to code) makes it return here, and the interpreter executes that
+ * instruction.
+ */
+import { MODE_LONG, cpu, mode } from './cpu';
+import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, peekBlock } from './block';
+import { isCodePage } from './code_page';
+import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
+import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
+import { ACCESS_READ, ACCESS_WRITE, eptDirty, eptPage, eptRights, eptTranslate } from './ept';
+import {
+  AF, CF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_NONE, LAZY_RESULT, LAZY_SBB, LAZY_SUB, OF, PF, SF, ZF,
+} from './flags';
+import { execute } from './gen/dispatch';
+import { S_BLOCK_RIP, S_CUR_OP, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
+import { canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
+import { recLength, recOffset, recOp } from './record';
+import { fillTlb } from './tlb';
+
+/** Calls a function of the table of compiled code: (cpu, rip, entry). */
+@external('host', 'enter')
+declare function hostEnter(fn: u32, c: usize, rip: u64, entry: u32): void;
+
+/** The block at this wasm address has become worth compiling. */
+@external('host', 'hot')
+declare function hostHot(at: usize, modeWord: u32): void;
+
+// Offsets in a pCPU block: engine/core/jit/layout.ts.
+const J_LEFT: usize = 0xf00;
+const J_EXIT: usize = 0xf04;
+const J_ENTRIES: usize = 0x10_0000;
+const ENTRY_SLOTS: usize = 0x8000;
+
+export const JIT_LOOKUP: u32 = 0;
+export const JIT_INTERPRET: u32 = 1;
+export const JIT_STATE: u32 = 2;
+export const JIT_STALE: u32 = 3;
+
+/** Executions of a block after which it is compiled; 0: nothing is compiled. */
+export let jitThreshold: u32 = 0;
+export function setJitThreshold(executions: u32): void { jitThreshold = executions; }
+
+/** Instructions that were left when INSTRUCTIONS was last exact. */
+let startLeft: i32 = 0;
+
+/** Runs the block's compiled code until it returns; the reason. INSTRUCTIONS and S_RIP are exact then. */
+export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
+  const c = cpu;
+  startLeft = left;
+  store<i32>(c, left, J_LEFT);
+  hostEnter(load<u32>(block, B_JIT), c, rip, load<u32>(block, B_JIT_ENTRY));
+  store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + <u64><i64>(startLeft - load<i32>(c, J_LEFT)), S_INSTRUCTIONS);
+  return load<u32>(c, J_EXIT);
+}
+
+/** A block without compiled code is about to be interpreted. */
+// @ts-ignore: decorator
+@inline export function countBlock(block: usize, at: usize, modeWord: u32): void {
+  const n = load<u32>(block, B_COUNT) + 1;
+  store<u32>(block, n, B_COUNT);
+  if (n == jitThreshold) hostHot(at, modeWord);
+}
+
+// ---- called by compiled code
+
+/** Executes a record whose offset counts from S_BLOCK_RIP; 1 when the block must end after it. */
+export function executeRecord(rec: usize, left: i32): u32 {
+  const c = cpu;
+  // The instruction itself has been taken off already, but counts once it is complete.
+  store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + <u64><i64>(startLeft - left - 1), S_INSTRUCTIONS);
+  startLeft = left + 1;
+  store<u32>(c, <u32>rec, S_CUR_OP);
+  store<u64>(c, load<u64>(c, S_BLOCK_RIP) + <u64>(recOffset(rec) + recLength(rec)), S_RIP);
+  execute(recOp(rec), rec);
+  return u32(load<u32>(c, S_LEAVE_BLOCK) != 0);
+}
+
+/** wasm address for a read of `size` bytes, with the TLB filled; 0: the interpreter must do it. */
+export function translateRead(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_READ); }
+export function translateWrite(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
+
+function translateQuietly(gva: u64, size: u32, access: u32): usize {
+  if ((<u32>gva & 0xfff) + size > 0x1000) return 0;
+  if (mode() & MODE_LONG && !canonical(gva)) return 0;
+  if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) return 0;
+  const context = load<u32>(cpu, S_MMU_CONTEXT);
+  if (!walk(gva, access, context, true)) return 0;
+  if (!eptTranslate(walkGpa, access)) return 0;
+  const page = eptPage;
+  const rights = walkRights & eptRights;
+  const codePage = isCodePage(page);
+  fillTlb(context, gva & ~0xfff, page, (rights & 1) != 0, (rights & 2) != 0 && eptDirty && !codePage, (rights & 4) != 0, walkGlobal, walkLarge);
+  return access == ACCESS_WRITE && codePage ? 0 : page + (<usize>gva & 0xfff);
+}
+
+/** LOP says that the operands count in their low 32 bits only. */
+const WORD32: u32 = 0x20;
+
+/** The six status flags of a lazy state held in compiled code. */
+export function lazyStatus(lop: u32, r: i64, a: i64, b: i64, status: u32): u32 {
+  if (lop & WORD32) {
+    r = <i64><i32>r;
+    a = <i64><i32>a;
+    b = <i64><i32>b;
+  }
+  const op = lop & 0x1f;
+  if (op == LAZY_NONE) return status;
+  let out: u32 = (r == 0 ? ZF : 0) | (r < 0 ? SF : 0) | (popcnt<u32>(<u32>r & 0xff) & 1 ? 0 : PF);
+  if (op == LAZY_LOGIC) return out;
+  if (op == LAZY_RESULT) return out | (status & (CF | OF | AF));
+  out |= <u32>(a ^ b ^ r) & AF;
+  if (op == LAZY_ADD || op == LAZY_ADC || op == LAZY_INC) {
+    if (((a ^ r) & (b ^ r)) < 0) out |= OF;
+  } else if (((a ^ b) & (a ^ r)) < 0) {
+    out |= OF;
+  }
+  switch (op) {
+    case LAZY_ADD: return out | u32(<u64>r < <u64>a);
+    case LAZY_ADC: return out | u32(<u64>r <= <u64>a);
+    case LAZY_SUB: return out | u32(<u64>a < <u64>b);
+    case LAZY_SBB: return out | u32(<u64>a <= <u64>b);
+    default: return out | (status & CF);
+  }
+}
+
+/** Condition code 0-15 on such a state. */
+export function lazyCondition(cc: u32, lop: u32, r: i64, a: i64, b: i64, status: u32): u32 {
+  const s = lazyStatus(lop, r, a, b, status);
+  let holds: bool;
+  switch (cc >> 1) {
+    case 0: holds = (s & OF) != 0; break;
+    case 1: holds = (s & CF) != 0; break;
+    case 2: holds = (s & ZF) != 0; break;
+    case 3: holds = (s & (CF | ZF)) != 0; break;
+    case 4: holds = (s & SF) != 0; break;
+    case 5: holds = (s & PF) != 0; break;
+    case 6: holds = ((s & SF) != 0) != ((s & OF) != 0); break;
+    default: holds = (s & ZF) != 0 || ((s & SF) != 0) != ((s & OF) != 0); break;
+  }
+  return u32(holds) ^ (cc & 1);
+}
+
+// ---- called by the compiler
+
+/** Writes the offsets (u16) of the blocks of a page that ran at least `least` times to `out`; returns how many. */
+export function hotBlocks(page: usize, modeWord: u32, least: u32, out: usize): u32 {
+  let n: u32 = 0;
+  for (let offset: usize = 0; offset < 0x1000; offset++) {
+    const block = peekBlock(page + offset, modeWord);
+    if (block == 0 || !isCurrent(block) || (load<u32>(block, B_COUNT) < least && load<u32>(block, B_JIT) == 0)) continue;
+    store<u16>(out + (<usize>n << 1), <u16>offset);
+    n++;
+  }
+  return n;
+}
+
+/** Decodes the instruction at `offset` of a page, as if a block began with the page: length, 0x100 ends, 0x200 too far. */
+export function decodeForJit(rec: usize, page: usize, offset: u32, modeWord: u32): u32 {
+  return decodeInstruction(rec, page + offset, modeWord, offset) | (decodedEnds ? 0x100 : 0) | (decodedFarRipRelative ? 0x200 : 0);
+}
+
+/** Makes the table's function `fn` the code of the block at `at`, entered at its block `entry`; entry -1: never by itself. */
+export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: i32): void {
+  const block = peekBlock(at, modeWord);
+  if (block != 0 && load<u32>(block, B_GENERATION) == generation) {
+    store<u32>(block, entry < 0 ? 0 : fn, B_JIT);
+    store<u32>(block, <u32>entry, B_JIT_ENTRY);
+    store<u32>(block, jitThreshold, B_COUNT); // does not ask again
+  }
+  if (entry < 0) return;
+  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  store<u32>(slot, <u32>at);
+  store<u32>(slot, modeWord, 4);
+  store<u32>(slot, fn, 8);
+  store<u32>(slot, <u32>entry, 12);
+}
+
+/** A block that has compiled code was entered from the interpreter: compiled code finds it the next time. */
+export function promoteEntry(block: usize, at: usize, modeWord: u32): void {
+  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord) return;
+  store<u32>(slot, <u32>at);
+  store<u32>(slot, modeWord, 4);
+  store<u32>(slot, load<u32>(block, B_JIT), 8);
+  store<u32>(slot, load<u32>(block, B_JIT_ENTRY), 12);
+}
+
+/** A stale function was reached through the table: forgets the entry for its address. */
+export function forgetEntry(at: usize): void {
+  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  store<u64>(slot, 0);
+}
+
+/** Forgets all compiled code of this pCPU. The blocks must be dropped as well. */
+export function forgetEntries(): void { memory.fill(cpu + J_ENTRIES, 0, ENTRY_SLOTS << 4); }

@@ -1,0 +1,248 @@
+/**
+ * The function under construction: its locals, guest registers, operands and memory accesses.
+ *
+ * Guest registers live in locals. Nothing of an instruction's effect may reach a guest register's or a flag's local
+ * before its last access to memory: an access that cannot be done here branches to `miss`, and the interpreter then
+ * executes the instruction from its start.
+ */
+import { S } from '../gen/state.ts';
+import { layout } from '../tables/layout.ts';
+import type { Instruction } from './instruction.ts';
+import { BASE_RIP, NO_REGISTER } from './instruction.ts';
+import { Code, I32, I64, O, V128 } from './wasm.ts';
+
+/** Locals. The first three are the parameters. */
+export const L = {
+  CPU: 0, RIP: 1, ENTRY: 2,
+  TLB: 3, LEFT: 4, WHERE: 5, SLOT: 6, P: 7, RECORD: 8, LOP: 9, STATUS: 10, T0: 11, T1: 12, T2: 13, T3: 14,
+  PAGE: 15, TARGET: 16, LR: 17, LA: 18, LB: 19, EA: 20, W0: 21, W1: 22, W2: 23, W3: 24, W4: 25,
+  GPR: 26, XMM: 42,
+} as const;
+const I32_LOCALS = 12;
+const I64_LOCALS = 11 + 16;
+
+/** Functions that every module has: indices of imports and of the module's own helpers. */
+export interface Helpers {
+  readonly read: number; //      (gva i64, size i32) -> wasm address or 0
+  readonly write: number;
+  readonly execute: number; //   (record, left) -> leave
+  readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
+  readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
+}
+
+export const TLB_READ = 0;
+export const TLB_WRITE = 8;
+export const TLB_EXEC = 16;
+const TLB_ADDEND = 24;
+
+/** Labels that all code of a function may branch to, as depths of the structure in function.ts. */
+export const LABEL = { CHAIN: 1, MISS: 2, DISPATCH: 3, EXECUTE: 4 } as const;
+
+/** WHERE: offset in the page, instructions of the block not executed (bits 13..30), and whether RIP may go on in compiled code. */
+export const where = (offset: number, remaining: number): number => offset | remaining << 13;
+export const WHERE_GO_ON = 0x8000_0000 | 0;
+
+export class Emitter {
+  readonly code = new Code();
+  readonly helpers: Helpers;
+  /** Guest registers that have a local; those that are written. Bits 0..15. */
+  used = 0;
+  dirty = 0;
+  /** Locals of XMM registers by number; locals beyond them are temporaries. */
+  readonly xmm = new Map<number, number>();
+  dirtyXmm = 0;
+  vectors = 0;
+  #vectorTemps: number[] = [];
+  /** The instruction being translated and the number of instructions from it to the end of its block. */
+  current!: Instruction;
+  remaining = 0;
+  /** Set when the status word's mirror is needed or changed. */
+  usesFpu = false;
+
+  constructor(helpers: Helpers) { this.helpers = helpers; }
+
+  locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], [this.vectors, V128]]; }
+
+  // ---- guest registers
+
+  /** Pushes all 64 bits. */
+  get64(r: number): void {
+    this.used |= 1 << r;
+    this.code.get(L.GPR + r);
+  }
+  set64(r: number): void {
+    this.used |= 1 << r;
+    this.dirty |= 1 << r;
+    this.code.set(L.GPR + r);
+  }
+  tee64(r: number): void {
+    this.used |= 1 << r;
+    this.dirty |= 1 << r;
+    this.code.tee(L.GPR + r);
+  }
+
+  /** Pushes a register: i64 for 8 bytes, i32 for 4, sign-extended i32 below. Byte registers 16..19 are AH CH DH BH. */
+  get(r: number, size: number): void {
+    const { code } = this;
+    if (size === 1 && r >= 16) {
+      this.get64(r - 16);
+      code.op(O.I32_WRAP).i32(8).op(O.I32_SHR_U).op(O.I32_EXTEND8);
+      return;
+    }
+    this.get64(r);
+    if (size === 8) return;
+    code.op(O.I32_WRAP);
+    if (size === 1) code.op(O.I32_EXTEND8);
+    else if (size === 2) code.op(O.I32_EXTEND16);
+  }
+
+  /** Pops a value of the operand size into a register: i64 for 8 bytes, otherwise i32 (upper bits are ignored). */
+  put(r: number, size: number): void {
+    const { code } = this;
+    if (size === 8) {
+      this.set64(r);
+    } else if (size === 4) {
+      code.op(O.I64_EXTEND_U);
+      this.set64(r);
+    } else if (size === 2) {
+      code.i32(0xffff).op(O.I32_AND).op(O.I64_EXTEND_U);
+      this.get64(r);
+      code.i64(~0xffff).op(O.I64_AND).op(O.I64_OR);
+      this.set64(r);
+    } else {
+      const high = r >= 16;
+      code.i32(0xff).op(O.I32_AND);
+      if (high) code.i32(8).op(O.I32_SHL);
+      code.op(O.I64_EXTEND_U);
+      this.get64(high ? r - 16 : r);
+      code.i64(high ? ~0xff00 : ~0xff).op(O.I64_AND).op(O.I64_OR);
+      this.set64(high ? r - 16 : r);
+    }
+  }
+
+  /** Pushes an immediate in the form of `get`. */
+  immediate(value: bigint, size: number): void {
+    if (size === 8) this.code.i64(value);
+    else if (size === 4) this.code.i32(Number(BigInt.asIntN(32, value)));
+    else if (size === 2) this.code.i32(Number(BigInt.asIntN(16, value)));
+    else this.code.i32(Number(BigInt.asIntN(8, value)));
+  }
+
+  /** Local of an XMM register. */
+  vector(i: number): number {
+    let local = this.xmm.get(i);
+    if (local === undefined) {
+      local = L.XMM + this.vectors;
+      this.vectors += 1;
+      this.xmm.set(i, local);
+    }
+    return local;
+  }
+  setVector(i: number): void {
+    const local = this.vector(i);
+    this.dirtyXmm |= 1 << i;
+    this.code.set(local);
+  }
+  vectorTemp(n: number): number {
+    while (this.#vectorTemps.length <= n) {
+      this.#vectorTemps.push(L.XMM + this.vectors);
+      this.vectors += 1;
+    }
+    return this.#vectorTemps[n];
+  }
+
+  // ---- memory
+
+  /** Pushes the linear address of the memory operand (i64). `extra` is added to the displacement. */
+  address(i: Instruction, extra = 0): void {
+    const { code } = this;
+    let pushed = false;
+    const plus = (): void => {
+      if (pushed) code.op(O.I64_ADD);
+      pushed = true;
+    };
+    if (i.base === BASE_RIP) {
+      code.get(L.PAGE);
+      pushed = true;
+    } else if (i.base !== NO_REGISTER) {
+      this.get64(i.base);
+      pushed = true;
+    }
+    if (i.index !== NO_REGISTER) {
+      this.get64(i.index);
+      if (i.scale !== 0) code.i64(i.scale).op(O.I64_SHL);
+      plus();
+    }
+    const disp = i.disp + extra;
+    if (disp !== 0 || !pushed) {
+      code.i64(disp);
+      plus();
+    }
+    if (i.address === 4) code.i64(0xffff_ffffn).op(O.I64_AND);
+    if (i.segment >= 4) code.get(L.CPU).memory(O.I64_LOAD, S.SEG_BASE + i.segment * 8).op(O.I64_ADD);
+  }
+
+  /** Offset of an address without its segment, for LEA. */
+  effective(i: Instruction): void { this.address(i.segment >= 4 ? { ...i, segment: 3 } : i); }
+
+  /** Leaves to the interpreter, which executes the current instruction from its start. The condition is on the stack. */
+  missIf(): void {
+    this.code.if();
+    this.miss();
+    this.code.end();
+  }
+  miss(): void { this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS); }
+
+  /** Pops a linear address; pushes the wasm address of an access of `size` bytes that is allowed. */
+  translate(size: number, write: boolean): void {
+    const { code } = this;
+    code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
+    code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(L.EA);
+    if (size > 1) code.i64(size - 1).op(O.I64_ADD);
+    code.i64(-4096).op(O.I64_AND).op(O.I64_EQ);
+    code.if(I32);
+    code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
+    code.else();
+    code.get(L.EA).i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(0x45);
+    this.missIf();
+    code.get(L.P);
+    code.end();
+  }
+
+  /** Pops a wasm address, pushes the value there in the form of `get`. */
+  load(size: number): void {
+    this.code.memory(size === 8 ? O.I64_LOAD : size === 4 ? O.I32_LOAD : size === 2 ? O.I32_LOAD16_S : O.I32_LOAD8_S, 0);
+  }
+  /** Pops a value and a wasm address below it. */
+  store(size: number): void {
+    this.code.memory(size === 8 ? O.I64_STORE : size === 4 ? O.I32_STORE : size === 2 ? O.I32_STORE16 : O.I32_STORE8, 0);
+  }
+
+  /** Pushes the value of the memory operand. */
+  loadOperand(i: Instruction, size: number): void {
+    this.address(i);
+    this.translate(size, false);
+    this.load(size);
+  }
+
+  /** Pushes the r/m operand. */
+  rm(i: Instruction, size: number): void {
+    if ((i.flags & 1) !== 0) this.loadOperand(i, size);
+    else this.get(i.rm, size);
+  }
+
+  /** Sign- or zero-extends what `get` pushes to i64. */
+  wide(size: number): void { if (size !== 8) this.code.op(O.I64_EXTEND_S); }
+  wideUnsigned(size: number): void {
+    const { code } = this;
+    if (size === 8) return;
+    if (size === 1) code.i32(0xff).op(O.I32_AND);
+    else if (size === 2) code.i32(0xffff).op(O.I32_AND);
+    code.op(O.I64_EXTEND_U);
+  }
+}
+
+/** TLB base of the present context. */
+export function selectTlb(code: Code): void {
+  code.get(L.CPU).memory(O.I32_LOAD, S.MMU_CONTEXT).i32(15).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).i32(layout.TLB_OFFSET).op(O.I32_ADD).set(L.TLB);
+}

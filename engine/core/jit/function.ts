@@ -1,0 +1,259 @@
+/**
+ * A page function: all blocks of one page as one WebAssembly function, (cpu, rip, entry) -> ().
+ *
+ *   block chain            leave for TARGET, through the entry table
+ *     block miss           write the state, let the interpreter execute the instruction at WHERE
+ *       loop dispatch
+ *         block execute    write the state, execute RECORD by the interpreter's routine, read the state
+ *           block N-1 ... block 0
+ *             br_table ENTRY
+ *           end            code of block 0, falling into
+ *           end ...        code of block 1 ...
+ *
+ * A forward branch leaves the right number of blocks; a backward branch looks at the events and dispatches.
+ */
+import { OP } from '../gen/ops.ts';
+import { S } from '../gen/state.ts';
+import { layout } from '../tables/layout.ts';
+import type { Block } from './blocks.ts';
+import { successors, targetOf } from './blocks.ts';
+import type { Helpers } from './emitter.ts';
+import { Emitter, L, LABEL, WHERE_GO_ON, selectTlb } from './emitter.ts';
+import type { FlagState } from './flags.ts';
+import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
+import type { Instruction } from './instruction.ts';
+import { EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
+import { push } from './move.ts';
+import { isJcc } from './rows.ts';
+import { Code, I32, O } from './wasm.ts';
+
+export interface PageRequest {
+  /** wasm address of the page. */
+  readonly page: number;
+  readonly mode: number;
+  readonly generation: number;
+  readonly blocks: Block[];
+}
+
+export interface CompiledFunction {
+  readonly locals: ReadonlyArray<readonly [number, number]>;
+  readonly code: Code;
+}
+
+const RSP = 4;
+
+/** `record` puts an instruction where the interpreter's routine finds it and returns its address. */
+export function compilePage(request: PageRequest, helpers: Helpers, chain: number, record: (i: Instruction) => number): CompiledFunction {
+  const e = new Emitter(helpers);
+  const { blocks } = request;
+  const count = blocks.length;
+  const byOffset = new Map(blocks.map((b) => [b.offset, b]));
+  const { code } = e;
+  code.depth = LABEL.EXECUTE + count;
+  code.get(L.ENTRY).brTable(blocks.map((b) => LABEL.EXECUTE + count - b.index), LABEL.MISS);
+  const outcome: number[] = new Array(count).fill(UNKNOWN);
+  const seen: boolean[] = new Array(count).fill(false);
+  const predecessors: number[][] = blocks.map(() => []);
+  for (const b of blocks) for (const s of successors(b)) { const t = byOffset.get(s); if (t !== undefined) predecessors[t.index].push(b.index); }
+  for (const b of blocks) {
+    code.end();
+    if (b.entry && b.needsFlags && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && outcome[p] !== UNKNOWN)) b.entry = false;
+    b.known = UNKNOWN;
+    if (!b.entry && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && seen[p])) {
+      const first = outcome[predecessors[b.index][0]];
+      if (predecessors[b.index].every((p) => outcome[p] === first)) b.known = first;
+    }
+    outcome[b.index] = emitBlock(e, b, count, byOffset, record);
+    seen[b.index] = true;
+  }
+  code.end(); // execute
+  return { locals: e.locals(), code: assemble(e, request, count, chain) };
+}
+
+/** Emits a block's code; returns what is known about the flags behind it. */
+function emitBlock(e: Emitter, b: Block, count: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
+  const { code } = e;
+  const f: FlagState = { known: b.known, live: true };
+  const n = b.instructions.length;
+  code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
+  const label = (t: Block): number => LABEL.EXECUTE + count - t.index;
+
+  /** Goes on at an offset of the page, conditionally when `iff` (the condition is on the stack). */
+  const goTo = (offset: number, iff: boolean): void => {
+    const t = offset >= 0 && offset < 0x1000 ? byOffset.get(offset) : undefined;
+    if (t !== undefined && t.index > b.index) {
+      if (iff) code.brIf(label(t));
+      else if (t.index !== b.index + 1) code.br(label(t));
+      return;
+    }
+    if (iff) code.if();
+    if (t !== undefined) {
+      code.i32(t.offset | WHERE_GO_ON).set(L.WHERE);
+      code.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).atomic(0x10, 2, S.EVENT_FLAGS).op(O.I32_OR).brIf(LABEL.MISS);
+      code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
+    } else {
+      code.get(L.PAGE).i64(offset).op(O.I64_ADD).set(L.TARGET).br(LABEL.CHAIN);
+    }
+    if (iff) code.end();
+  };
+
+  for (let k = 0; k < n; k += 1) {
+    const i = b.instructions[k];
+    e.current = i;
+    e.remaining = n - k;
+    f.live = b.liveAfter[k];
+    const row = b.rows[k];
+    if (row !== undefined) {
+      row.emit(e, i, f);
+      continue;
+    }
+    if (b.ending === 'transfer') {
+      transfer(e, i, f, goTo);
+      return f.known;
+    }
+    const next = i.ends ? undefined : byOffset.get(b.end);
+    code.i32(record(i)).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
+    return UNKNOWN;
+  }
+  goTo(b.end, false);
+  return f.known;
+}
+
+function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {
+  const { code } = e;
+  const next = i.offset + i.length;
+  const pushReturn = (): void => push(e, () => { code.get(L.PAGE).i64(next).op(O.I64_ADD); });
+  /** #GP for a target that is not canonical is raised by the interpreter. */
+  const checkTarget = (): void => {
+    code.get(L.TARGET).i64(16).op(O.I64_SHL).i64(16).op(O.I64_SHR_S).get(L.TARGET).op(O.I64_NE);
+    e.missIf();
+  };
+  if (isJcc(i)) {
+    pushCondition(e, f, i.op - OP.JO);
+    goTo(targetOf(i), true);
+    goTo(next, false);
+    return;
+  }
+  switch (i.op) {
+    case OP.JMP_J:
+      goTo(targetOf(i), false);
+      // Unlike a fall-through, a jump to the block behind needs no code either.
+      return;
+    case OP.CALL_J:
+      pushReturn();
+      code.get(L.PAGE).i64(targetOf(i)).op(O.I64_ADD).set(L.TARGET).br(LABEL.CHAIN);
+      return;
+    case OP.JMP_E:
+    case OP.CALL_E:
+      e.rm(i, 8);
+      code.set(L.TARGET);
+      checkTarget();
+      if (i.op === OP.CALL_E) pushReturn();
+      code.br(LABEL.CHAIN);
+      return;
+    default: // RET
+      e.get64(RSP);
+      e.translate(8, false);
+      e.load(8);
+      code.set(L.TARGET);
+      checkTarget();
+      code.get(L.EA).i64(8 + (i.op === OP.RET_I ? i.small & 0xffff : 0)).op(O.I64_ADD);
+      e.set64(RSP);
+      code.br(LABEL.CHAIN);
+      return;
+  }
+}
+
+// ---- the state in memory
+
+function readState(e: Emitter, code: Code): void {
+  for (let r = 0; r < 16; r += 1) if (e.used >> r & 1) code.get(L.CPU).memory(O.I64_LOAD, S.GPR + r * 8).set(L.GPR + r);
+  for (const [r, local] of e.xmm) code.get(L.CPU).simdMemory(0, S.XMM + r * 16).set(local);
+  code.get(L.CPU).memory(O.I32_LOAD, S.FLAGS).i32(STATUS).op(O.I32_AND).set(L.STATUS);
+  code.get(L.CPU).memory(O.I32_LOAD, S.LAZY_OP).set(L.LOP);
+  code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_RESULT).set(L.LR);
+  code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_SRC1).set(L.LA);
+  code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_SRC2).set(L.LB);
+}
+
+function writeState(e: Emitter, code: Code): void {
+  for (let r = 0; r < 16; r += 1) if (e.dirty >> r & 1) code.get(L.CPU).get(L.GPR + r).memory(O.I64_STORE, S.GPR + r * 8);
+  for (const [r, local] of e.xmm) if (e.dirtyXmm >> r & 1) code.get(L.CPU).get(local).simdMemory(11, S.XMM + r * 16);
+  code.get(L.LOP).i32(WORD32).op(O.I32_AND).if();
+  for (const local of [L.LR, L.LA, L.LB]) code.get(local).op(O.I64_EXTEND32).set(local);
+  code.end();
+  code.get(L.CPU).get(L.LOP).i32(~WORD32).op(O.I32_AND).memory(O.I32_STORE, S.LAZY_OP);
+  code.get(L.CPU).get(L.LR).memory(O.I64_STORE, S.LAZY_RESULT);
+  code.get(L.CPU).get(L.LA).memory(O.I64_STORE, S.LAZY_SRC1);
+  code.get(L.CPU).get(L.LB).memory(O.I64_STORE, S.LAZY_SRC2);
+  code.get(L.CPU).get(L.CPU).memory(O.I32_LOAD, S.FLAGS).i32(~STATUS).op(O.I32_AND).get(L.STATUS).op(O.I32_OR).memory(O.I32_STORE, S.FLAGS);
+  code.get(L.CPU).get(L.LEFT).memory(O.I32_STORE, J.LEFT);
+}
+
+function exit(code: Code, kind: number): void { code.get(L.CPU).i32(kind).memory(O.I32_STORE, J.EXIT); }
+
+/** Puts the parts around the blocks' code. */
+function assemble(e: Emitter, request: PageRequest, count: number, chain: number): Code {
+  const out = new Code();
+  // --- entry
+  out.i32(0).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE + ((request.page - layout.RAM_BASE) >>> 12) * 4).i32(request.generation).op(O.I32_NE).if();
+  exit(out, EXIT_STALE);
+  out.get(L.CPU).get(L.RIP).memory(O.I64_STORE, S.RIP).op(O.RETURN);
+  out.end();
+  out.get(L.CPU).memory(O.I32_LOAD, J.LEFT).set(L.LEFT);
+  out.get(L.RIP).i64(-4096).op(O.I64_AND).set(L.PAGE);
+  selectTlb(out);
+  readState(e, out);
+  // --- the blocks
+  out.block().block().loop().block();
+  for (let i = 0; i < count; i += 1) out.block();
+  out.append(e.code); // closes the blocks and `execute`
+  out.depth = LABEL.DISPATCH;
+  // --- execute
+  writeState(e, out);
+  out.get(L.CPU).get(L.PAGE).memory(O.I64_STORE, S.BLOCK_RIP);
+  out.get(L.CPU).get(L.PAGE).memory(O.I64_STORE, S.GPR + 17 * 8);
+  out.get(L.RECORD).get(L.LEFT).call(e.helpers.execute).get(L.ENTRY).i32(0).op(O.I32_LT_S).op(O.I32_OR).if();
+  exit(out, EXIT_STATE);
+  out.op(O.RETURN);
+  out.end();
+  selectTlb(out);
+  readState(e, out);
+  out.br(LABEL.DISPATCH);
+  out.end(); // loop
+  out.op(O.UNREACHABLE);
+  out.end(); // miss
+  out.get(L.LEFT).get(L.WHERE).i32(13).op(O.I32_SHR_U).i32(0x3ffff).op(O.I32_AND).op(O.I32_ADD).set(L.LEFT);
+  writeState(e, out);
+  out.get(L.CPU).get(L.PAGE).get(L.WHERE).i32(0xfff).op(O.I32_AND).op(O.I64_EXTEND_U).op(O.I64_ADD).memory(O.I64_STORE, S.RIP);
+  out.get(L.CPU).i32(EXIT_LOOKUP).i32(EXIT_INTERPRET).get(L.WHERE).i32(0).op(O.I32_LT_S).op(O.SELECT).memory(O.I32_STORE, J.EXIT);
+  out.op(O.RETURN);
+  out.end(); // chain
+  writeState(e, out);
+  out.get(L.CPU).get(L.TLB).get(L.TARGET).op(O.RETURN_CALL);
+  out.unsigned(chain);
+  return out;
+}
+
+/** (cpu, tlb, target) -> (): goes on at `target` in compiled code of this mode, or returns with RIP there. */
+export function chainFunction(mode: number, type: number): Code {
+  const CPU = 0; const TLB = 1; const TARGET = 2; const ENTRY = 3; const AT = 4;
+  const code = new Code();
+  code.block();
+  code.get(CPU).memory(O.I32_LOAD, J.LEFT).i32(0).op(O.I32_LT_S).get(CPU).atomic(0x10, 2, S.EVENT_FLAGS).op(O.I32_OR).brIf(1);
+  code.get(TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(TLB).op(O.I32_ADD).tee(ENTRY);
+  code.memory(O.I64_LOAD, 16).get(TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).brIf(1);
+  code.get(TARGET).op(O.I32_WRAP).get(ENTRY).memory(O.I32_LOAD, 24).op(O.I32_ADD).tee(AT);
+  code.get(AT).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(0x7fff).op(O.I32_AND).i32(4).op(O.I32_SHL).get(CPU).op(O.I32_ADD).tee(ENTRY);
+  code.memory(O.I64_LOAD, J.ENTRIES).get(AT).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).brIf(1);
+  code.get(CPU).get(TARGET).get(ENTRY).memory(O.I32_LOAD, J.ENTRIES + 12).get(ENTRY).memory(O.I32_LOAD, J.ENTRIES + 8);
+  code.op(O.RETURN_CALL_INDIRECT);
+  code.unsigned(type);
+  code.u8(0);
+  code.end();
+  exit(code, EXIT_LOOKUP);
+  code.get(CPU).get(TARGET).memory(O.I64_STORE, S.RIP);
+  return code;
+}
+
+export const CHAIN_LOCALS = [[2, I32]] as const;

@@ -1,0 +1,34 @@
+/**
+ * Addresses shared by compiled code, the JIT's half of the core (assembly/jit.ts) and the compiler.
+ */
+
+/** Offsets inside a pCPU block, behind the state that tables/state.ts lays out. */
+export const J = {
+  /** i32 instructions left of the slice, exact whenever compiled code is not running. */
+  LEFT: 0xf00,
+  /** Why compiled code returned: EXIT_*. */
+  EXIT: 0xf04,
+  /** Entry points by physical address: 16 bytes a slot: u32 address, u32 mode, u32 table index, u32 block. */
+  ENTRIES: 0x10_0000,
+} as const;
+
+/** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */
+export const ENTRY_SLOTS = 0x8000;
+
+/** RIP is where to go on: no compiled code there, budget used up, or an event. */
+export const EXIT_LOOKUP = 0;
+/** The instruction at RIP must be interpreted. */
+export const EXIT_INTERPRET = 1;
+/** An instruction that may have changed anything has ended the block. */
+export const EXIT_STATE = 2;
+/** The page's code has changed since it was compiled. */
+export const EXIT_STALE = 3;
+
+/** Records of the instructions that compiled code leaves to the interpreter's routines. */
+export const RECORDS_BASE = 0x0a20_0000;
+export const RECORDS_END = 0x0c20_0000;
+/** Where the compiler decodes. */
+export const SCRATCH_RECORD = 0x0c20_0000;
+
+/** The memory type that modules import: any shared memory of a NUC fits. */
+export const MEMORY_PAGES = 65536;

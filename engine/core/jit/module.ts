@@ -1,0 +1,56 @@
+/** Modules of compiled code: page functions with what they import, and the door from the core into the table. */
+import type { Helpers } from './emitter.ts';
+import type { PageRequest } from './function.ts';
+import { CHAIN_LOCALS, chainFunction, compilePage } from './function.ts';
+import type { Instruction } from './instruction.ts';
+import { MEMORY_PAGES } from './layout.ts';
+import { Code, I32, I64, ModuleBuilder, O } from './wasm.ts';
+
+/** (cpu, rip, entry): every function in the table. */
+const PAGE_PARAMS = [I32, I64, I32];
+const FLAG_PARAMS = [I32, I64, I64, I64, I32];
+
+/** Name under which a module exports the function of its n-th page. */
+export const exportName = (n: number): string => `p${n}`;
+
+/** Compiles pages to one module's bytes. `record` stores an instruction for the interpreter's routines. */
+export function buildModule(pages: readonly PageRequest[], record: (i: Instruction) => number): Uint8Array<ArrayBuffer> {
+  const m = new ModuleBuilder();
+  const helpers: Helpers = {
+    read: m.import('translateRead', [I64, I32], [I32]),
+    write: m.import('translateWrite', [I64, I32], [I32]),
+    execute: m.import('executeRecord', [I32, I32], [I32]),
+    status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
+    condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
+  };
+  const pageType = m.type(PAGE_PARAMS, []);
+  const chainType = m.type([I32, I32, I64], []);
+  const chains = new Map<number, number>();
+  for (const { mode } of pages) if (!chains.has(mode)) chains.set(mode, m.function(chainType, CHAIN_LOCALS, chainFunction(mode, pageType)));
+  pages.forEach((page, n) => {
+    const { locals, code } = compilePage(page, helpers, chains.get(page.mode)!, record);
+    m.export(exportName(n), m.function(pageType, locals, code));
+  });
+  return m.build(MEMORY_PAGES);
+}
+
+/** The functions that a module takes from the core. */
+export interface CoreFunctions {
+  readonly translateRead: CallableFunction;
+  readonly translateWrite: CallableFunction;
+  readonly executeRecord: CallableFunction;
+  readonly lazyStatus: CallableFunction;
+  readonly lazyCondition: CallableFunction;
+}
+
+/** (fn, cpu, rip, entry): calls the table's function `fn`. */
+export function buildDoor(): Uint8Array<ArrayBuffer> {
+  const m = new ModuleBuilder();
+  const pageType = m.type(PAGE_PARAMS, []);
+  const code = new Code();
+  code.get(1).get(2).get(3).get(0).op(O.CALL_INDIRECT);
+  code.unsigned(pageType);
+  code.u8(0);
+  m.export('enter', m.function(m.type([I32, I32, I64, I32], []), [], code));
+  return m.build(MEMORY_PAGES);
+}

@@ -1,0 +1,42 @@
+/** Everything that is translated, by Op id; what is not here is executed by the interpreter's routines. */
+import { OP } from '../gen/ops.ts';
+import type { Row } from './alu.ts';
+import { ALU_ROWS } from './alu.ts';
+import type { Instruction } from './instruction.ts';
+import { LOCK, MEM } from './instruction.ts';
+import { MOVE_ROWS } from './move.ts';
+
+const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS]);
+
+/** The instruction's translation, undefined when it is left to the interpreter. */
+export function rowOf(i: Instruction): Row | undefined {
+  const row = ROWS.get(i.op);
+  if (row === undefined) return undefined;
+  if ((i.flags & LOCK) !== 0 && row.lock !== true) return undefined;
+  if (i.address === 2) return undefined;
+  if (row.when !== undefined && !row.when(i)) return undefined;
+  return row;
+}
+
+/** The control transfers that end a block inside compiled code. */
+export const isJcc = (i: Instruction): boolean => i.op >= OP.JO && i.op <= OP.JNLE && i.size === 8;
+export function isTransfer(i: Instruction): boolean {
+  if (isJcc(i)) return true;
+  switch (i.op) {
+    case OP.JMP_J: case OP.CALL_J: case OP.RET: case OP.RET_I: case OP.JMP_E: case OP.CALL_E: return i.size === 8;
+    default: return false;
+  }
+}
+
+const STACK_OPS = new Set<number>([OP.PUSH_G, OP.PUSH_I, OP.PUSH_E, OP.POP_G, OP.LEAVE, OP.CALL_J, OP.CALL_E, OP.RET, OP.RET_I]);
+
+/** May leave to the interpreter in its middle: the flags must be what they were before it. */
+export function mayMiss(i: Instruction): boolean {
+  if (STACK_OPS.has(i.op) || i.op === OP.JMP_E) return true;
+  return (i.flags & MEM) !== 0 && i.op !== OP.LEA && i.op !== OP.NOP;
+}
+
+/** Replaces every status flag. */
+export function setsFlags(i: Instruction, row: Row): boolean {
+  return typeof row.sets === 'function' ? row.sets(i) : row.sets === true;
+}
