@@ -12,6 +12,9 @@ import { EVENT_INIT, EVENT_INTERRUPT, EVENT_NMI, EVENT_SIPI } from '../../../eve
 import { VCPU, type HvShared } from '../../../shared.ts';
 import { APIC, APIC_DISABLED, APIC_SVR_ENABLE, APIC_X2APIC, DELMODE } from './vlapic_regs.ts';
 
+/** Destination mode of an MSI address: set is logical. */
+const MSI_ADDR_DM = 1 << 2;
+
 export interface InterruptMessage {
   dest: number;
   physical: boolean;
@@ -96,13 +99,14 @@ export function receiveIntr(shared: HvShared, pcpus: readonly number[], message:
 
 /**
  * vlapic_intr_msi: an MSI written by a device. False when the address is not an interrupt message.
- * Logical destination only with both RH and DM set; the level bit is ignored (always edge), as in ACRN.
+ * The DM bit alone selects the destination mode: Linux leaves RH clear for logical destinations, and hardware honours
+ * it. The level bit is ignored (always edge), as in ACRN.
  */
 export function intrMsi(shared: HvShared, pcpus: readonly number[], address: number, data: number): boolean {
   if (Math.floor(address / 0x10_0000) !== 0xfee) return false;
   receiveIntr(shared, pcpus, {
     dest: (address >>> 12) & 0xff,
-    physical: (address & 0xc) !== 0xc,
+    physical: (address & MSI_ADDR_DM) === 0,
     deliveryMode: (data >>> 8) & 7,
     vector: data & 0xff,
     level: false,
