@@ -6,7 +6,7 @@
  * @differ none
  */
 import { z } from 'zod';
-import { HostError } from '../engine/lib/errors.ts';
+import { HostError } from '../engine/index.ts';
 import type { Problem } from '../engine/contract/engine_api.ts';
 
 /** An Error that carries a Problem; EngineApi.call rejects with it. */

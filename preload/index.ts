@@ -7,7 +7,7 @@
  */
 import { contextBridge, ipcRenderer } from 'electron';
 import type { EventName } from '../engine/contract/engine_api.ts';
-import type { BridgeAnswer, EngineBridge } from './bridge.ts';
+import type { BridgeAnswer, EngineBridge } from '../engine/contract/bridge.ts';
 
 const EVENTS: readonly string[] = ['nuc.changed', 'vm.changed', 'vm.removed', 'vm.stats', 'console.output'] satisfies EventName[];
 const listeners = new Map<string, Set<(event: unknown) => void>>();

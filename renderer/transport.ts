@@ -6,7 +6,7 @@
  * @differ none
  */
 import type { CommandName, CommandReplies, EngineApi, EventName, Events, Problem } from '../engine/contract/engine_api.ts';
-import type { EngineBridge } from '../preload/bridge.ts';
+import type { EngineBridge } from '../engine/contract/bridge.ts';
 
 export type Connection = 'connecting' | 'open' | 'lost';
 

@@ -2,6 +2,7 @@
  * A NUC with its VMs: joins hypervisor, device model and host backends, keeps the registry, the monitor sockets and
  * the consoles. The NUC process and the acrn-dm command line both run VMs through this class.
  */
+import { readFile } from 'node:fs/promises';
 import type { VmState, VmStats } from '../contract/engine_api.ts';
 import type { RunningVm } from '../contract/nuc_protocol.ts';
 import { runDeviceModel, type DeviceModelHandle, type DmConsole } from '../devicemodel/core/main.ts';
@@ -108,6 +109,7 @@ export class Machine {
         options: resolved,
         vhm: nuc,
         host: this.#tappedBackends(name, taps),
+        readFile,
         onConsole: (opened) => {
           this.#addConsole(vm, opened, taps.get(opened.backend)!);
           this.#changed(vm);

@@ -24,7 +24,6 @@ import type { AcrnDmOptions } from './options.ts';
 import { CheckImageError, loadSoftware } from './sw_load.ts';
 import { copyToGuest } from './sw_load_common.ts';
 import type { ReadFile } from './sw_load_common.ts';
-import { readHostFile } from './read_host_file.ts';
 
 export type { DmConsole } from './consoles.ts';
 
@@ -34,8 +33,8 @@ export interface DeviceModelArgs {
   options: AcrnDmOptions;
   vhm: Vhm;
   host: HostBackends;
-  /** Reads a kernel or ramdisk; this computer's files when left out. */
-  readFile?: ReadFile;
+  /** Reads a kernel or ramdisk. */
+  readFile: ReadFile;
   /** acrn-dm's progress and messages. */
   print(line: string): void;
   /** A console's backend was opened; again after a full reset, with the same id. */
@@ -227,7 +226,7 @@ class DeviceModel implements DeviceModelHandle {
 
   /** acpi_build, MP table, acrn_sw_load, and the BSP's registers. */
   async #loadSoftware(): Promise<void> {
-    const { options, print, readFile = readHostFile } = this.#args;
+    const { options, print, readFile } = this.#args;
     const vm = this.vm;
     const pci = this.#board!.pci;
     const [low, high] = memoryRanges(options.memoryBytes);

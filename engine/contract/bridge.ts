@@ -1,5 +1,5 @@
 /** What the preload script puts on `window.acrn`. Errors do not survive the bridge with their fields, answers do. */
-import type { Problem } from '../engine/contract/engine_api.ts';
+import type { Problem } from './engine_api.ts';
 
 export type BridgeAnswer = { reply: unknown } | { problem: Problem };
 
