@@ -15,7 +15,7 @@ import { DR6_BS, pendingDebug, recordDebug, setPendingDebug } from './debug';
 import { EXIT_EXCEPTION_NMI, EXIT_TRIPLE_FAULT, requestLeave } from './exit';
 import {
   S_CR2, S_EXCEPTION_BITMAP, S_EXIT_INTR_ERROR_CODE, S_EXIT_INTR_INFO, S_EXIT_QUALIFICATION, S_FAULT_ERROR, S_FAULT_HAS_ERROR,
-  S_FAULT_VECTOR, S_IDT_VECTORING_ERROR_CODE, S_IDT_VECTORING_INFO, S_RIP,
+  S_FAULT_VECTOR, S_INSTRUCTIONS, S_IDT_VECTORING_ERROR_CODE, S_IDT_VECTORING_INFO, S_RIP,
 } from './gen/state';
 import { undoRsp } from './unwind';
 
@@ -81,10 +81,21 @@ function hardwareInfo(vector: u32, hasError: bool): u32 {
   return 0x8000_0000 | (hasError ? 0x800 : 0) | (EVENT_HARDWARE << 8) | vector;
 }
 
+/** INSTRUCTIONS at the last delivery. */
+let deliveredAt: u64 = <u64>-1;
+
+/** A handler that faults at once must not run forever inside one budget: delivery without progress counts as an instruction. */
+function countFruitless(): void {
+  let retired = load<u64>(cpu, S_INSTRUCTIONS);
+  if (retired == deliveredAt) store<u64>(cpu, ++retired, S_INSTRUCTIONS);
+  deliveredAt = retired;
+}
+
 /** Delivers the fault recorded by raise: called by the host after it has unwound the stack. */
 export function deliverFault(): void {
   unlockBus();
   undoRsp();
+  countFruitless();
   let vector = load<u32>(cpu, S_FAULT_VECTOR);
   let hasError = load<u32>(cpu, S_FAULT_HAS_ERROR) != 0;
   let error = hasError ? load<u32>(cpu, S_FAULT_ERROR) : 0;
