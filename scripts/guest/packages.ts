@@ -26,7 +26,8 @@ export interface FetchedPackage {
 /** A package could not be had; the message says what to do. */
 export class PackageError extends Error {}
 
-interface IndexEntry { name: string; version: string; sha256: string; filename: string; depends: string }
+/** `depends` holds Pre-Depends and Depends. */
+export interface IndexEntry { name: string; version: string; sha256: string; filename: string; depends: string }
 
 /** Parses one or more RFC 822-like paragraphs of a Packages index; paragraphs without a hash are left out. */
 export function parseIndex(text: string): IndexEntry[] {
@@ -34,7 +35,7 @@ export function parseIndex(text: string): IndexEntry[] {
   for (const paragraph of text.split(/\n\n+/)) {
     const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(paragraph)?.[1]?.trim() ?? '';
     const sha256 = field('SHA256').toLowerCase();
-    if (/^[0-9a-f]{64}$/.test(sha256)) entries.push({ name: field('Package'), version: field('Version'), sha256, filename: field('Filename'), depends: field('Depends') });
+    if (/^[0-9a-f]{64}$/.test(sha256)) entries.push({ name: field('Package'), version: field('Version'), sha256, filename: field('Filename'), depends: [field('Pre-Depends'), field('Depends')].filter(Boolean).join(', ') });
   }
   return entries;
 }
@@ -46,7 +47,7 @@ function run(command: string, args: string[], cwd?: string): string {
 const hasApt = (): boolean => spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
 
 /** Where packages come from: an index look-up and a download. */
-interface Source {
+export interface Source {
   show(name: string): Promise<IndexEntry>;
   download(entry: IndexEntry, dir: string): Promise<Uint8Array>;
 }
@@ -145,8 +146,8 @@ export function readAr(bytes: Uint8Array): Map<string, Uint8Array> {
   return members;
 }
 
-/** Unpacks the files of a .deb into `into` with the system's tar. */
-export function unpackDeb(path: string, into: string): void {
+/** Unpacks the files of a .deb into `into` with the system's tar; `options` are tar's own. */
+export function unpackDeb(path: string, into: string, options: readonly string[] = []): void {
   const members = readAr(readFileSync(path));
   const data = [...members].find(([name]) => name.startsWith('data.tar'));
   if (!data) throw new PackageError(`${path} has no data.tar member`);
@@ -154,7 +155,7 @@ export function unpackDeb(path: string, into: string): void {
   const archive = join(into, data[0]);
   writeFileSync(archive, data[1]);
   try {
-    run('tar', ['-xf', archive, '-C', into]);
+    run('tar', ['-xf', archive, '-C', into, ...options]);
   } finally {
     rmSync(archive, { force: true });
   }
