@@ -8,7 +8,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { cpio, type CpioEntry } from './cpio.ts';
-import { GROUP, HOSTNAME, INIT, INITTAB, MODULES, PASSWD, PROFILE, RCS } from './files.ts';
+import { GROUP, HOSTNAME, INIT, INITTAB, MODULES, PASSWD, POWER_BUTTON, PROFILE, RCS } from './files.ts';
 import { fetchPackage, PackageError, packageSource, unpackDeb } from './packages.ts';
 
 const KERNEL_META = 'linux-image-cloud-amd64';
@@ -28,12 +28,13 @@ function recipeHash(): string {
 }
 
 const rootFiles = (busybox: Uint8Array): CpioEntry[] => [
-  ...['bin', 'dev', 'etc', 'proc', 'root', 'run', 'sbin', 'sys', 'tmp'].map((path): CpioEntry => ({ kind: 'dir', path })),
+  ...['bin', 'dev', 'etc', 'etc/acpi', 'etc/acpi/PWRF', 'proc', 'root', 'run', 'sbin', 'sys', 'tmp'].map((path): CpioEntry => ({ kind: 'dir', path })),
   { kind: 'file', path: 'bin/busybox', data: busybox, mode: 0o755 },
   { kind: 'link', path: 'bin/sh', target: 'busybox' },
   { kind: 'link', path: 'sbin/init', target: '../bin/busybox' },
   { kind: 'file', path: 'etc/inittab', data: Buffer.from(INITTAB) },
   { kind: 'file', path: 'etc/rcS', data: Buffer.from(RCS), mode: 0o755 },
+  { kind: 'file', path: 'etc/acpi/PWRF/00000080', data: Buffer.from(POWER_BUTTON), mode: 0o755 },
   { kind: 'file', path: 'etc/profile', data: Buffer.from(PROFILE) },
   { kind: 'file', path: 'etc/passwd', data: Buffer.from(PASSWD) },
   { kind: 'file', path: 'etc/group', data: Buffer.from(GROUP) },

@@ -1,6 +1,6 @@
 /** The few files of our own that the default guest holds beside Debian's kernel and busybox. */
 
-/** Kernel modules the initramfs loads, in order of dependence; names as in the kernel's tree. */
+/** Kernel modules the initramfs loads, in order of dependence; names as in the kernel's tree. The last two bring the power button. */
 export const MODULES = [
   'drivers/virtio/virtio_ring.ko',
   'drivers/virtio/virtio.ko',
@@ -10,6 +10,8 @@ export const MODULES = [
   'drivers/block/virtio_blk.ko',
   'drivers/char/virtio_console.ko',
   'drivers/char/hw_random/virtio-rng.ko',
+  'drivers/input/evdev.ko',
+  'drivers/acpi/button.ko',
 ] as const;
 
 /**
@@ -72,7 +74,13 @@ if [ -f /run/inittab.add ]; then
   mount -o bind /run/inittab /etc/inittab
   kill -HUP 1
 fi
+[ -c /dev/input/event0 ] && acpid -l /dev/null -p /run/acpid.pid
 echo "ACRN-UOS-READY $(cut -d' ' -f1 /proc/uptime)"
+`;
+
+/** What acpid runs when the power button is pressed. */
+export const POWER_BUTTON = `#!/bin/sh
+exec /bin/poweroff
 `;
 
 export const PROFILE = `export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=\${TERM:-vt102}
