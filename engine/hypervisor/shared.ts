@@ -13,6 +13,9 @@ import { S } from '../core/gen/state.ts';
 export const MAX_VMS = MAX_PCPUS;
 export const MAX_IOEVENTFDS = 256;
 export const EXIT_REASONS = 80;
+/** Ports with a shortcut, and posted writes that wait for the device model: a power of two. */
+export const PORT_SHORTCUTS = 32;
+export const PORT_RING_ENTRIES = 4096;
 
 /** Byte offsets in the board page. */
 export const BOARD = {
@@ -62,7 +65,19 @@ export const VM = {
   IOEVENTFD_GENERATION: 0x1844,
   /** Entries in use, holes included. */
   IOEVENTFD_COUNT: 0x1848,
+  /** 1: PCI_SLOTS is filled in. */
+  PCI_SLOTS_KNOWN: 0x184c,
+  /** Bumped whenever a port gets or loses its shortcut. */
+  PORT_GENERATION: 0x1850,
+  /** Free-running indices of PORT_RING. */
+  PORT_RING_HEAD: 0x1854,
+  PORT_RING_TAIL: 0x1858,
   IOEVENTFD_TABLE: 0x2000,
+  /** u32 each: posted writes (port_shortcuts.ts). */
+  PORT_RING: 0x4000,
+  /** u32 a bus: slots with a PCI function. */
+  PCI_SLOTS: 0x8000,
+  PORT_SHORTCUTS: 0x8400,
 } as const;
 export const IOEVENTFD_STRIDE = 0x20;
 

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { acrnDm, fileInImage, openPty, sampleArguments, workplace } from './harness.ts';
+import { acrnDm, acrnDmInTerminal, fileInImage, openPty, sampleArguments, workplace } from './harness.ts';
 
 const PROMPT = /uos:[^\n]*# /;
 
@@ -29,7 +29,7 @@ test('the sample UOS boots to a shell on its PTY, works, powers off, and its fil
     expect(seen.uname).toMatch(/^Linux uos 6\.1\.\S+-cloud-amd64 .*x86_64 GNU\/Linux/);
     expect(seen.cpuinfo).toContain('ACRN Desktop');
     expect(seen.disk).toMatch(/^00000030 .* 53 ef /m); // ext4 superblock magic at offset 0x38 of the second KiB
-    expect(seen.random).toMatch(/^00000000( +[0-9a-f]{2}){16}/);
+    expect(seen.random).toMatch(/^00000000( +[0-9a-f]{2}){16}/m);
     expect(seen.code).toBe(0);
     expect(seen.output).toContain('vm_create: vm1');
     expect(seen.output).toContain('VM loop exit');
@@ -67,12 +67,12 @@ test('com1 on stdio gives ttyS0 on the terminal', async () => {
   const { image, env } = workplace();
   const args = sampleArguments(image, { bootargs: 'root=/dev/vda rw console=ttyS0' });
   args.splice(args.indexOf('-k'), 0, '-s', '4:0,lpc', '-l', 'com1,stdio');
-  const run = acrnDm(args, env);
+  const run = acrnDmInTerminal(args, env);
   await run.output.expect(/Linux version 6\.1/);
   await run.output.expect(PROMPT);
-  run.process.stdin.write('tty\n');
+  run.type('tty\n');
   await run.output.expect(/\/dev\/ttyS0/);
-  run.process.stdin.write('poweroff\n');
+  run.type('poweroff\n');
   expect(await run.exit).toBe(0);
 });
 

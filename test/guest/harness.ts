@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ReadStream } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { spawn as spawnInTerminal } from 'node-pty';
 import { guestImages } from '../../engine/index.ts';
 
 /** Text that arrives over time, and waiting for a pattern in it. */
@@ -98,6 +99,18 @@ export function acrnDm(args: string[], env: NodeJS.ProcessEnv): DmRun {
     resolve(code ?? (signal ? 128 : 1));
   }));
   return { process: child, output, exit };
+}
+
+/** Starts acrn-dm with a terminal of its own as stdin and stdout, as in a terminal window. */
+export function acrnDmInTerminal(args: string[], env: NodeJS.ProcessEnv): { output: Transcript; type(text: string): void; exit: Promise<number> } {
+  const terminal = spawnInTerminal(process.execPath, [SHIM, ...args], { env });
+  const output = new Transcript();
+  terminal.onData((text) => output.add(text));
+  const exit = new Promise<number>((resolve) => terminal.onExit(({ exitCode }) => {
+    output.end();
+    resolve(exitCode);
+  }));
+  return { output, type: (text) => terminal.write(text), exit };
 }
 
 /** The command line of the README's first example. */

@@ -28,6 +28,8 @@ export const IOREQ_SLOT_BYTES = 256;
 /** Byte offsets in a slot. */
 export const REQ = {
   TYPE: 0, DIRECTION: 64, ADDRESS: 72, SIZE: 80, VALUE: 88, BUS: 92, DEV: 96, FUNC: 100, REG: 104, PROCESSED: 136,
+  /** Ours, in the reserved part: 1 while the vCPU's thread sleeps on PROCESSED. */
+  SLEEPING: 140,
 } as const;
 
 const PCI_CONFIG_ADDRESS = 0xcf8;
@@ -45,6 +47,8 @@ export class IoRequestPort {
   readonly #slotBase: number;
   readonly #state: number;
   readonly #pciAddress: number;
+  readonly #pciSlots: number;
+  readonly #pciSlotsKnown: number;
   #spins = MAX_SPINS;
 
   constructor(shared: HvShared, slot: number, vcpuId: number) {
@@ -52,6 +56,8 @@ export class IoRequestPort {
     this.#slotBase = shared.vm(slot) + VM.IOREQ_PAGE + vcpuId * IOREQ_SLOT_BYTES;
     this.#state = (this.#slotBase + REQ.PROCESSED) / 4;
     this.#pciAddress = (shared.vm(slot) + VM.PCI_ADDRESS) / 4;
+    this.#pciSlots = (shared.vm(slot) + VM.PCI_SLOTS) / 4;
+    this.#pciSlotsKnown = (shared.vm(slot) + VM.PCI_SLOTS_KNOWN) / 4;
   }
 
   /** Ports 0xCF8 and 0xCFC-0xCFF. undefined: not one of them. */
@@ -63,7 +69,7 @@ export class IoRequestPort {
     }
     if (port < PCI_CONFIG_DATA || port + size > PCI_CONFIG_DATA + 4) return undefined;
     const latch = Atomics.load(this.#shared.words, this.#pciAddress) >>> 0;
-    if (latch < PCI_ENABLE) return openBus(size);
+    if (latch < PCI_ENABLE || !this.#slotInUse((latch >>> 16) & 0xff, (latch >>> 11) & 0x1f)) return openBus(size);
     const view = this.#shared.view;
     const at = this.#slotBase;
     view.setUint32(at + REQ.BUS, (latch >>> 16) & 0xff, true);
@@ -73,6 +79,12 @@ export class IoRequestPort {
     view.setUint32(at + REQ.REG, (latch & 0xfc) + ((latch >>> 16) & 0xf00) + (port - PCI_CONFIG_DATA), true);
     view.setUint32(at + REQ.VALUE, Number(value & 0xffff_ffffn), true);
     return this.#submit(REQ_PCICFG, size, write) & openBus(size);
+  }
+
+  /** False: no function will ever answer there, as a guest finds out that scans 256 buses. */
+  #slotInUse(bus: number, slot: number): boolean {
+    const { words } = this.#shared;
+    return Atomics.load(words, this.#pciSlotsKnown) === 0 || (Atomics.load(words, this.#pciSlots + bus) & (1 << slot)) !== 0;
   }
 
   /** Ports, MMIO and write-protected pages: waits for the device model's answer. */
@@ -106,11 +118,14 @@ export class IoRequestPort {
       }
     }
     this.#spins = Math.max(MIN_SPINS, this.#spins >>> 1);
+    const sleeping = this.#state + (REQ.SLEEPING - REQ.PROCESSED) / 4;
+    Atomics.store(words, sleeping, 1); // before the state is looked at: complete() does it the other way round
     for (;;) {
       const state = Atomics.load(words, this.#state);
-      if (state === REQ_STATE_COMPLETE) return;
+      if (state === REQ_STATE_COMPLETE) break;
       Atomics.wait(words, this.#state, state, RECHECK_MS);
     }
+    Atomics.store(words, sleeping, 0);
   }
 }
 
@@ -176,6 +191,6 @@ export class IoRequestPage {
       else this.#shared.view.setUint32(at + REQ.VALUE, Number(masked & 0xffff_ffffn), true);
     }
     Atomics.store(this.#shared.words, index, REQ_STATE_COMPLETE);
-    Atomics.notify(this.#shared.words, index);
+    if (Atomics.load(this.#shared.words, index + (REQ.SLEEPING - REQ.PROCESSED) / 4) !== 0) Atomics.notify(this.#shared.words, index);
   }
 }

@@ -38,7 +38,7 @@ export type Feature = keyof typeof FEATURES;
 
 /** The platform's own bits: every model has them, whatever its instruction set. */
 const PLATFORM: readonly Feature[] = [
-  'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'apic', 'sep', 'mtrr', 'pge', 'mca', 'pat', 'pse36', 'clfsh', 'ss', 'nx',
+  'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'apic', 'sep', 'mtrr', 'pge', 'mca', 'pat', 'pse36', 'clfsh', 'ss', 'nx',
   'x2apic', 'tscDeadline', 'hypervisor', 'arat', 'tscAdjust', 'invariantTsc', 'lm', 'rdtscp', 'ibrs', 'archCapabilities',
   'bhiCtrl',
 ];

@@ -12,6 +12,7 @@ import {
 } from '../../../events.ts';
 import { IoeventfdMatcher } from '../../../dm/ioeventfd.ts';
 import { IoRequestPort } from '../../../dm/io_req.ts';
+import { PortShortcutMatcher } from '../../../dm/port_shortcuts.ts';
 import { VCPU, type HvShared } from '../../../shared.ts';
 import { CR4_GUEST_HOST_MASK, CR0_GUEST_HOST_MASK, type CrPort } from './virtual_cr.ts';
 import { EXIT, exitName } from './exit_reasons.ts';
@@ -75,6 +76,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
   readonly cpuid: Vcpuid;
   readonly ioreq: IoRequestPort;
   readonly ioeventfd: IoeventfdMatcher;
+  readonly ports: PortShortcutMatcher;
   readonly tscKhz: number;
   readonly tscPerNs: number;
   readonly hasSpecCtrl: boolean;
@@ -109,6 +111,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
     this.msrs = new Vmsr(this);
     this.ioreq = new IoRequestPort(shared, vm.config.slot, vcpuId);
     this.ioeventfd = new IoeventfdMatcher(shared, vm.config.slot);
+    this.ports = new PortShortcutMatcher(shared, vm.config.slot);
     this.#cpuBaseNs = host.cpuNs();
     this.reset();
     core.view.setBigUint64(S.INSTRUCTIONS, 0n, true);

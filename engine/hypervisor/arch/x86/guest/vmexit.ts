@@ -67,6 +67,18 @@ function pioExit(vcpu: Vcpu): number {
   const port = qualification >>> 16;
   const size = (qualification & 7) + 1;
   const read = (qualification & 8) !== 0;
+  if (size === 1) {
+    if (!read) {
+      if (vcpu.ports.write(port, view.getUint8(S.EXIT_DATA))) return EXIT_CONTINUE;
+    } else {
+      const byte = vcpu.ports.read(port);
+      if (byte >= 0) {
+        view.setUint32(S.EXIT_DATA, byte, true);
+        view.setUint32(S.EXIT_DATA + 4, 0, true);
+        return EXIT_CONTINUE;
+      }
+    }
+  }
   if (isVpicPort(port)) {
     if (read) view.setBigUint64(S.EXIT_DATA, BigInt(size === 1 ? vcpu.vm.vpic.portRead(port) : 0xffff_ffff), true);
     else if (size === 1) vcpu.vm.vpic.portWrite(port, view.getUint8(S.EXIT_DATA));
