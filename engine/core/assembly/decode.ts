@@ -126,7 +126,7 @@ export function decodeInstruction(rec: usize, p: usize, mode: u32, offset: u32):
       rexW = v2 >> 7;
     }
     vvvv = (~v2 >> 3) & 15;
-    if (legacy) { vvvv &= 7; rexR = 0; rexX = 0; rexB = 0; rexW = 0; }
+    if (legacy) { rexR = 0; rexX = 0; rexB = 0; rexW = 0; }
     vexL = (v2 >> 2) & 1;
     const pp = v2 & 3;
     hasPrefix66 = pp == 1;
@@ -157,6 +157,7 @@ export function decodeInstruction(rec: usize, p: usize, mode: u32, offset: u32):
     if (matches(row, mod, modRm, hasPrefix66, mandatory, rexW, vexL, vvvv, long64)) break;
     row += DECODE_ROW_BYTES;
   }
+  if (!long64) vvvv &= 7; // bit 3 is ignored, but where vvvv names no register it must be 1 too
   const flags = <u32>load<u8>(row, 6);
   const flags2 = <u32>load<u8>(row, 7);
   let op = <u32>load<u16>(row);
