@@ -130,9 +130,11 @@ const ATTR_LDT = 0x82;
 const ATTR_TSS = 0x8b; //   32-bit, busy
 const SEGMENT = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;
 
+export type JitMode = 'off' | 'on';
+
 export interface CoreOptions {
   /** Compile hot code to WebAssembly; `off` is the default. */
-  readonly jit?: 'off' | 'on';
+  readonly jit?: JitMode;
   /** Executions of a block after which its page is compiled. */
   readonly jitThreshold?: number;
 }

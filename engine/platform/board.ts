@@ -5,7 +5,7 @@
  * @differ The TSC runs at exactly TSC_KHZ of this computer's monotonic time, from 0 when the board is switched on.
  */
 import { randomFillSync } from 'node:crypto';
-import { createMemory, loadCoreModule } from '../core/core.ts';
+import { createMemory, loadCoreModule, type JitMode } from '../core/core.ts';
 import { layout, MAX_PCPUS } from '../core/tables/layout.ts';
 import { boardClock, boardEpoch, type TimeNs } from '../lib/clock.ts';
 import { HostError } from '../lib/errors.ts';
@@ -25,6 +25,8 @@ export interface BoardParts {
   module: WebAssembly.Module;
   epochSeconds: number;
   tscKhz: number;
+  /** Whether hot guest code is compiled to WebAssembly. */
+  jit: JitMode;
 }
 
 export class Board {
@@ -64,7 +66,10 @@ export class Board {
   }
 }
 
-export async function createBoard(options: { memoryMiB: number; pcpus: number }): Promise<Board> {
+/** ACRN_JIT=on|off overrides the default. */
+function defaultJit(): JitMode { return process.env.ACRN_JIT === 'on' ? 'on' : 'off'; }
+
+export async function createBoard(options: { memoryMiB: number; pcpus: number; jit?: JitMode }): Promise<Board> {
   const { memoryMiB, pcpus } = options;
   const vmRamBytes = memoryMiB * 2 ** 20;
   if (!Number.isInteger(pcpus) || pcpus < 1 || pcpus > MAX_PCPUS) {
@@ -81,5 +86,5 @@ export async function createBoard(options: { memoryMiB: number; pcpus: number })
   } catch (error) {
     throw new HostError('NUC_MEMORY_REFUSED', { what: `The NUC's memory of ${memoryMiB} MiB`, why: `this computer does not give it (${String(error)})`, todo: 'Choose less memory, or end other programs' });
   }
-  return new Board({ memory, module, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ }, pcpus, vmRamBytes);
+  return new Board({ memory, module, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ, jit: options.jit ?? defaultJit() }, pcpus, vmRamBytes);
 }

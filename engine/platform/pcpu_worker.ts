@@ -27,7 +27,7 @@ const pcpu: Pcpu = {
     return entropy[--entropyLeft];
   },
   log: (line) => send({ log: line }),
-  createCore: (host) => new Core(board.module, board.memory, pcpuId, host),
+  createCore: (host) => new Core(board.module, board.memory, pcpuId, host, { jit: board.jit }),
 };
 
 const { start } = (await import(software)) as { start: PcpuSoftware };

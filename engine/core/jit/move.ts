@@ -167,7 +167,7 @@ function compareExchange(e: Emitter, i: Instruction, f: FlagState): void {
     code.atomicRmw(ATOMIC.CMPXCHG, log2(size));
     fetched(e, size);
     code.set(old);
-  } else {
+  } else if (memory(i)) {
     modify(e, i, size, () => {
       e.get(RAX, size);
       code.set(expected);
@@ -176,6 +176,16 @@ function compareExchange(e: Emitter, i: Instruction, f: FlagState): void {
       equal();
       code.op(O.SELECT);
     });
+  } else {
+    e.get(i.rm, size);
+    code.set(old);
+    e.get(RAX, size);
+    code.set(expected);
+    equal();
+    code.if(); // else not even bits 63:32 change
+    e.get(i.reg, size);
+    e.put(i.rm, size);
+    code.end();
   }
   if (f.live) {
     for (const [from, to] of [[expected, L.LA], [old, L.LB]]) {
