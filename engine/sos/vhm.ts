@@ -17,12 +17,13 @@ import { AcrnVm, publishVm, type VmConfig } from '../hypervisor/arch/x86/guest/v
 import type { RunEnd } from '../hypervisor/arch/x86/guest/vcpu.ts';
 import type { PcpuCommand } from '../hypervisor/arch/x86/pcpu_main.ts';
 import { IoeventfdTable } from '../hypervisor/dm/ioeventfd.ts';
+import { PortShortcuts } from '../hypervisor/dm/port_shortcuts.ts';
 import { IoRequestPage, REQ_MMIO, REQ_PCICFG, REQ_PORTIO, REQ_WP, type SlotRequest } from '../hypervisor/dm/io_req.ts';
 import { EVENT_PAUSE } from '../hypervisor/events.ts';
 import { EXIT_REASONS, MAX_VMS, VCPU, VM, type HvShared } from '../hypervisor/shared.ts';
 import { layout } from '../core/tables/layout.ts';
 import { S } from '../core/gen/state.ts';
-import type { AcrnVcpuRegs, GsiOperation, IoRequest, IoRequestType, VhmVm, VmCreation, VmSuspendHow } from './vhm_if.ts';
+import type { AcrnVcpuRegs, GsiOperation, IoRequest, IoRequestType, PortShortcut, VhmVm, VmCreation, VmSuspendHow } from './vhm_if.ts';
 import { VmMemory } from './vm_memory.ts';
 
 const PAGE = 0x1000;
@@ -64,6 +65,7 @@ export class AcrnVhmVm implements VhmVm {
   readonly #vm: AcrnVm;
   readonly #page: IoRequestPage;
   readonly #ioeventfds: IoeventfdTable;
+  readonly #ports: PortShortcuts;
   readonly #listeners = new Set<(how: VmSuspendHow, detail: string) => void>();
   #client: ((request: IoRequest) => void | Promise<void>) | undefined;
   #regs: AcrnVcpuRegs | undefined;
@@ -86,6 +88,7 @@ export class AcrnVhmVm implements VhmVm {
     this.#vm = new AcrnVm(home.shared, config);
     this.#page = new IoRequestPage(home.shared, config.slot);
     this.#ioeventfds = new IoeventfdTable(home.shared, config.slot);
+    this.#ports = new PortShortcuts(home.shared, config.slot);
     this.#resetControllers();
   }
 
@@ -124,14 +127,28 @@ export class AcrnVhmVm implements VhmVm {
     return remove;
   }
 
+  shortcutPort(port: number, take: (bytes: Uint8Array) => void): PortShortcut | undefined {
+    return this.#ports.assign(port, take);
+  }
+
+  setPciSlots(slots: ReadonlyArray<{ readonly bus: number; readonly slot: number }>): void {
+    const { words } = this.#home.shared;
+    const area = this.#home.shared.vm(this.config.slot);
+    words.fill(0, (area + VM.PCI_SLOTS) / 4, (area + VM.PCI_SLOTS) / 4 + 256);
+    for (const { bus, slot } of slots) Atomics.or(words, (area + VM.PCI_SLOTS) / 4 + bus, 1 << slot);
+    Atomics.store(words, (area + VM.PCI_SLOTS_KNOWN) / 4, 1);
+  }
+
   /** Does all pending work of this VM; true when there was any. */
   poll(): boolean {
     if (this.#state === 'destroyed') return false;
     let any = this.#ioeventfds.drain();
+    if (this.#ports.drain() !== 0) any = true;
     for (let vcpuId = 0; vcpuId < this.vcpuCount; vcpuId++) {
       const request = this.#page.take(vcpuId);
       if (request === undefined) continue;
       any = true;
+      this.#ports.settle(); // what was posted before it
       this.#dispatch(request);
     }
     return any;
@@ -254,6 +271,7 @@ export class AcrnVhmVm implements VhmVm {
     this.#clearRequests();
     await this.pause();
     this.#resetControllers();
+    this.#ports.reset();
     this.#home.shared.words[(this.#home.shared.vm(this.config.slot) + VM.PCI_ADDRESS) / 4] = 0;
     for (const [vcpuId, pcpuId] of this.config.pcpus.entries()) {
       const fresh = await this.#home.pool.revive(pcpuId);

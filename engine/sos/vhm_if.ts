@@ -38,6 +38,15 @@ export type GsiOperation = 'set-high' | 'set-low' | 'rising-pulse' | 'falling-pu
 /** Why run() ended. Names of ACRN's vm_suspend_how. */
 export type VmSuspendHow = 'none' | 'system_reset' | 'full_reset' | 'poweroff' | 'suspend' | 'halt' | 'triplefault';
 
+/** A byte port that vCPU threads may serve themselves. */
+export interface PortShortcut {
+  /** Reads are answered with this byte from now on; undefined: they are I/O requests. */
+  answer(value: number | undefined): void;
+  /** Writes complete at once and reach the device in order, or are I/O requests. */
+  post(on: boolean): void;
+  release(): void;
+}
+
 export interface VhmVm {
   readonly vmid: number;
   readonly name: string;
@@ -51,6 +60,11 @@ export interface VhmVm {
   /** IC_EVENT_IOEVENTFD: writes that match complete at once in the vCPU thread; `kick` is called on this thread.
    *  `data` undefined matches every value. Returns its own removal. */
   assignIoeventfd(at: { space: 'pio' | 'mmio'; address: number; size: number; data?: number }, kick: () => void): () => void;
+  /** Not ACRN's: lets vCPU threads serve a byte port from shared memory. `take` gets what was posted, before any later
+   *  request is handled. undefined when there is no room: the port works all the same. */
+  shortcutPort(port: number, take: (bytes: Uint8Array) => void): PortShortcut | undefined;
+  /** Not ACRN's: no PCI function will ever be anywhere else, so configuration accesses there need not be requests. */
+  setPciSlots(slots: ReadonlyArray<{ readonly bus: number; readonly slot: number }>): void;
   /** IC_SET_IRQLINE */
   setIrqline(gsi: number, operation: GsiOperation): void;
   /** IC_INJECT_MSI */

@@ -197,7 +197,7 @@ class DeviceModel implements DeviceModelHandle {
   /** init_pci: devices in bus order, whatever the order of -s. */
   async #initPci(board: Board, vm: VhmVm, host: HostBackends): Promise<void> {
     const { options, print } = this.#args;
-    const classes: PciDeviceClass[] = [...pciClasses, lpcClass({ inout: board.inout, irq: board.irq, setIrqline: (gsi, operation) => vm.setIrqline(gsi, operation), config: options.lpc })];
+    const classes: PciDeviceClass[] = [...pciClasses, lpcClass({ inout: board.inout, irq: board.irq, setIrqline: (gsi, operation) => vm.setIrqline(gsi, operation), shortcutPort: (port, take) => vm.shortcutPort(port, take), config: options.lpc })];
     const ctx: VmCtx = {
       name: options.vmName,
       memory: vm.memory,
@@ -222,6 +222,7 @@ class DeviceModel implements DeviceModelHandle {
       await board.pci.add(slot, deviceClass, ctx, host);
     }
     board.pci.route();
+    vm.setPciSlots(board.pci.functions);
   }
 
   /** acpi_build, MP table, acrn_sw_load, and the BSP's registers. */

@@ -55,6 +55,10 @@ const RX_FIFO_BYTES = 256;
 const RESET_DIVISOR = 12; // 9600 baud
 const TRIGGER_LEVELS = [1, 4, 8, 14];
 
+/** What vCPU threads may do without asking: sos/vhm_if.ts PortShortcut, of one register. */
+export interface RegisterShortcut { answer(value: number | undefined): void; post(on: boolean): void; release(): void }
+export type ShortcutFor = (register: number, take: (bytes: Uint8Array) => void) => RegisterShortcut | undefined;
+
 /** What the bus does with the interrupt output. */
 export interface UartInterrupt { assert(): void; deassert(): void }
 
@@ -76,11 +80,15 @@ export class UartCore {
   #paused = false;
   #line = false;
   #closed = false;
+  readonly #thr: RegisterShortcut | undefined;
+  readonly #quiet: ReadonlyArray<{ register: number; shortcut: RegisterShortcut | undefined }>;
 
   /** A UART without a backend is a dead end: bytes vanish, none arrive. */
-  constructor(interrupt: UartInterrupt, backend: CharBackend | undefined) {
+  constructor(interrupt: UartInterrupt, backend: CharBackend | undefined, shortcut: ShortcutFor = () => undefined) {
     this.#interrupt = interrupt;
     this.#backend = backend;
+    this.#thr = shortcut(REG_DATA, (bytes) => this.#transmit(bytes));
+    this.#quiet = [REG_IER, REG_LSR, REG_MSR].map((register) => ({ register, shortcut: shortcut(register, () => {}) })); // read, never posted
     this.#unsubscribe = backend?.onReady(() => this.#drain()) ?? (() => {});
     this.reset();
   }
@@ -116,7 +124,7 @@ export class UartCore {
       case REG_LCR: value = this.#lcr; break;
       case REG_MCR: value = this.#mcr; break;
       case REG_LSR:
-        value = LSR_THRE | LSR_TEMT | (this.#rx.length > 0 ? LSR_RXRDY : 0) | (this.#lsrOverrun ? LSR_OE : 0);
+        value = this.#lineStatus();
         this.#lsrOverrun = false;
         break;
       case REG_MSR: value = this.#msr; this.#msr &= ~MSR_DELTA; break;
@@ -130,14 +138,13 @@ export class UartCore {
     if (this.#lcr & LCR_DLAB && offset <= REG_IER) {
       if (offset === REG_DATA) this.#dll = value;
       else this.#dlh = value;
+      this.#publish();
       return;
     }
     switch (offset) {
       case REG_DATA:
-        if (this.#mcr & MCR_LOOPBACK) this.#receive(value);
-        else if (!this.#closed) this.#backend?.write(Uint8Array.of(value));
-        this.#threPending = true;
-        break;
+        this.#transmit(Uint8Array.of(value));
+        return;
       case REG_IER:
         if ((value & IER_ETXRDY) !== 0 && (this.#ier & IER_ETXRDY) === 0) this.#threPending = true; // the holding register is empty
         this.#ier = value & 0x0f;
@@ -151,10 +158,35 @@ export class UartCore {
     this.#resume();
   }
 
+  /** Written to THR, one by one or as many as were posted. */
+  #transmit(bytes: Uint8Array): void {
+    if (this.#mcr & MCR_LOOPBACK) bytes.forEach((byte) => this.#receive(byte));
+    else if (!this.#closed) this.#backend?.write(bytes);
+    this.#threPending = true;
+    this.#update();
+    this.#resume();
+  }
+
+  /** What reading a register would give, where it would change nothing. */
+  #quietValue(register: number): number | undefined {
+    if (register === REG_IER) return this.#lcr & LCR_DLAB ? this.#dlh : this.#ier;
+    if (register === REG_MSR) return this.#msr & MSR_DELTA ? undefined : this.#msr;
+    return this.#lsrOverrun ? undefined : this.#lineStatus();
+  }
+
+  #lineStatus(): number { return LSR_THRE | LSR_TEMT | (this.#rx.length > 0 ? LSR_RXRDY : 0) | (this.#lsrOverrun ? LSR_OE : 0); }
+
+  #publish(): void {
+    this.#thr?.post((this.#lcr & LCR_DLAB) === 0 && (this.#mcr & MCR_LOOPBACK) === 0);
+    for (const { register, shortcut } of this.#quiet) shortcut?.answer(this.#quietValue(register));
+  }
+
   /** Level of the interrupt output. */
   get pending(): boolean { return this.#line; }
 
   async close(): Promise<void> {
+    this.#thr?.release();
+    for (const { shortcut } of this.#quiet) shortcut?.release();
     this.#closed = true;
     this.#unsubscribe();
     await this.#backend?.close();
@@ -230,6 +262,7 @@ export class UartCore {
   }
 
   #update(): void {
+    this.#publish(); // before the interrupt: its handler reads them
     const line = this.#reason() !== IIR_NOPEND;
     if (line === this.#line) return;
     this.#line = line;

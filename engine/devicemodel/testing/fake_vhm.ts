@@ -53,6 +53,8 @@ export class FakeVm implements VhmVm {
     this.kicks.add(entry);
     return () => { this.kicks.delete(entry); };
   }
+  shortcutPort(): undefined { return undefined; }
+  setPciSlots(): void {}
   setIrqline(gsi: number, operation: GsiOperation): void { this.irqs.push(`${gsi} ${operation}`); }
   injectMsi(address: number, data: number): void { this.msis.push({ address, data }); }
   run(): void { this.calls.push('run'); }

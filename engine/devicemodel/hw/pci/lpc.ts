@@ -5,7 +5,7 @@
  * @cover  #Y PIRQ routing at 0x60-0x63 and 0x68-0x6B, COM1, COM2
  */
 import { HostError } from '../../../lib/errors.ts';
-import type { GsiOperation } from '../../../sos/vhm_if.ts';
+import type { GsiOperation, VhmVm } from '../../../sos/vhm_if.ts';
 import { byteRegisters } from '../../core/inout.ts';
 import type { InoutMap } from '../../core/inout.ts';
 import { allOnes } from '../../core/ranges.ts';
@@ -28,6 +28,8 @@ export interface LpcPorts {
   readonly inout: InoutMap;
   readonly irq: PirqRouter;
   setIrqline(gsi: number, operation: GsiOperation): void;
+  /** Lets vCPU threads serve the UARTs' busiest registers. */
+  readonly shortcutPort?: VhmVm['shortcutPort'];
   readonly config: LpcConfig;
 }
 
@@ -72,7 +74,7 @@ export function lpcClass(ports: LpcPorts): PciDeviceClass {
           throw error;
         });
         ports.irq.reserve(com.irq);
-        const uart = new UartCore({ assert: () => ports.setIrqline(com.irq, 'rising-pulse'), deassert: () => {} }, backend);
+        const uart = new UartCore({ assert: () => ports.setIrqline(com.irq, 'rising-pulse'), deassert: () => {} }, backend, (register, take) => ports.shortcutPort?.(com.base + register, take));
         releases.push(ports.inout.register(com.name, com.base, COM_BYTES, comRegisters(uart)));
         uarts.push(uart);
       }
