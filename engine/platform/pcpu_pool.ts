@@ -1,4 +1,4 @@
-/** The board's pCPU threads, as the main thread sees them: a fixed pool, started with the NUC. */
+/** The board's pCPU threads, as the main thread sees them: one a pCPU, started when its first VM is. */
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import type { Board } from './board.ts';
 import type { FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
@@ -78,43 +78,39 @@ export class PcpuPool {
   readonly #board: Board;
   readonly #software: URL;
   readonly #log: (line: string) => void;
-  readonly #threads: PcpuThread[];
+  readonly #threads: Array<PcpuThread | undefined>;
 
   constructor(board: Board, software: URL, log: (line: string) => void) {
     this.#board = board;
     this.#software = software;
     this.#log = log;
-    this.#threads = Array.from({ length: board.pcpuCount }, (_, pcpuId) => this.#start(pcpuId));
+    this.#threads = Array.from({ length: board.pcpuCount }, () => undefined);
   }
 
   #start(pcpuId: number): PcpuThread {
-    return new PcpuThread(this.#board, pcpuId, this.#software, this.#log);
-  }
-
-  async ready(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.ready));
+    const thread = new PcpuThread(this.#board, pcpuId, this.#software, this.#log);
+    this.#threads[pcpuId] = thread;
+    return thread;
   }
 
   /** Sends a command to a pCPU; resolves with its reply. */
   call(pcpuId: number, command: unknown): Promise<unknown> {
-    return this.#threads[pcpuId].call(command);
+    return (this.#threads[pcpuId] ?? this.#start(pcpuId)).call(command);
   }
 
-  /** Gives a pCPU a fresh thread when its own died; true when it did. */
+  /** Gives a pCPU a thread when it has none or its own died; true when it did. */
   async revive(pcpuId: number): Promise<boolean> {
-    if (!this.#threads[pcpuId].dead) return false;
-    const thread = this.#start(pcpuId);
-    this.#threads[pcpuId] = thread;
-    await thread.ready;
+    if (this.#threads[pcpuId]?.dead === false) return false;
+    await this.#start(pcpuId).ready;
     return true;
   }
 
   /** Ends a thread that no longer answers; `revive` starts its successor. */
   async kill(pcpuId: number): Promise<void> {
-    await this.#threads[pcpuId].terminate();
+    await this.#threads[pcpuId]?.terminate();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+    await Promise.all(this.#threads.map((thread) => thread?.terminate()));
   }
 }

@@ -90,6 +90,8 @@ class AcrnNuc implements Nuc {
     this.#slots[slot] = 'creating';
     this.#claims.set(slot, { name, pcpus: cpuAffinity });
     let vm: AcrnVhmVm | undefined;
+    const threads = Promise.all(cpuAffinity.map((pcpuId) => this.#pool.revive(pcpuId))); // while memory is prepared
+    threads.catch(() => {}); // awaited below
     try {
       const ranges = placeRanges(hpa, creation.memory);
       await zeroRam(this.#board.buffer, hpa, dirtyBytes);
@@ -98,7 +100,7 @@ class AcrnNuc implements Nuc {
       for (const range of ranges) memory.written(range.gpa, range.sizeBytes);
       const eptp = buildEpt(this.#board.ramView(), this.#board.hvRamHpa + slot * EPT_ARENA_PAGES * 4096, ranges);
       const config = { vmid: slot + 1, slot, name, pcpus: [...cpuAffinity], cpuModel: creation.cpuModel, eptp };
-      for (const pcpuId of cpuAffinity) await this.#pool.revive(pcpuId);
+      await threads;
       const home: VmHome = { board: this.#board, pool: this.#pool, shared: this.#shared, log: this.#log, released: (which) => this.#release(which) };
       vm = new AcrnVhmVm(home, config, hpa, ranges);
       await vm.createVcpus();
@@ -167,11 +169,5 @@ class AcrnNuc implements Nuc {
 export async function createNuc(options: NucOptions): Promise<Nuc> {
   const board = await createBoard(options);
   const pool = new PcpuPool(board, new URL('../hypervisor/arch/x86/pcpu_main.ts', import.meta.url), options.log);
-  try {
-    await pool.ready();
-  } catch (error) {
-    await pool.close();
-    throw error;
-  }
   return new AcrnNuc(board, pool, options);
 }

@@ -1,14 +1,30 @@
 /** Runs a TypeScript program in the project's Node 24, whatever Node started this. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** @param program URL of the .ts file; this process passes its arguments, streams, signals and exit code through */
-export function runInNode24(program) {
-  const local = fileURLToPath(new URL(`../../../node_modules/.bin/node${process.platform === 'win32' ? '.exe' : ''}`, import.meta.url));
-  const fits = Number(process.versions.node.split('.')[0]) >= 24;
-  const node = fits ? process.execPath : local;
-  if (!fits && !existsSync(local)) {
+/** Compiled scripts, kept in the user's own cache folder: machine/paths.ts cacheDir(), which is itself still to be compiled. */
+function compileCache() {
+  const { env, platform } = process;
+  const ours = (base) => join(base, 'acrn-desktop');
+  const cache = env.ACRN_DESKTOP_CACHE
+    ?? ours(platform === 'darwin' ? join(homedir(), 'Library/Caches') : platform === 'win32' ? (env.LOCALAPPDATA ?? homedir()) : (env.XDG_CACHE_HOME ?? join(homedir(), '.cache')));
+  return join(cache, 'compiled');
+}
+
+/** @param program URL of the .ts file; it sees the arguments, streams, signals and exit code of this process */
+export async function runInNode24(program) {
+  process.env.NODE_COMPILE_CACHE ??= compileCache(); // for this process's threads too
+  if (Number(process.versions.node.split('.')[0]) >= 24) {
+    module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
+    await import(program.href);
+    return;
+  }
+  const node = fileURLToPath(new URL(`../../../node_modules/.bin/node${process.platform === 'win32' ? '.exe' : ''}`, import.meta.url));
+  if (!existsSync(node)) {
     console.error('ACRN Desktop runs on Node 24, which "npm ci" installs into node_modules: run "npm ci" first.');
     process.exit(1);
   }
