@@ -26,6 +26,17 @@ export function setPendingDebug(bits: u32): void {
   if (bits) store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
 
+/**
+ * True when the single-step trap of the running instruction is not due: INT n, INT1, INT3 and INTO have cleared TF
+ * before it (SDM vol. 3, 17.3.1.4); SYSCALL and SYSRET look at the TF they leave behind and set DR6_BS themselves.
+ */
+export let stepSuppressed: bool = false;
+export function suppressStep(suppress: bool): void { stepSuppressed = suppress; }
+
+/** A repeated string instruction at this RIP was left between two iterations: RF is set in what an event saves. */
+export let betweenIterations: bool = false;
+export function setBetweenIterations(between: bool): void { betweenIterations = between; }
+
 // @ts-ignore: decorator
 @inline function dr(i: u32): u64 { return load<u64>(cpu + (<usize>i << 3), S_DR); }
 // @ts-ignore: decorator

@@ -11,7 +11,7 @@
 import { cpu, instrRip, setActivity } from './cpu';
 import { unlockBus } from './buslock';
 import { EVENT_HARDWARE, EVENT_SOFTWARE, EVENT_SOFTWARE_EXCEPTION, deliver } from './deliver';
-import { DR6_BS, pendingDebug, recordDebug, setPendingDebug } from './debug';
+import { DR6_BS, betweenIterations, pendingDebug, recordDebug, setBetweenIterations, setPendingDebug, suppressStep } from './debug';
 import { EXIT_EXCEPTION_NMI, EXIT_TRIPLE_FAULT, requestLeave } from './exit';
 import {
   S_CR2, S_EXCEPTION_BITMAP, S_EXIT_INTR_ERROR_CODE, S_EXIT_INTR_INFO, S_EXIT_QUALIFICATION, S_FAULT_ERROR, S_FAULT_HAS_ERROR,
@@ -100,6 +100,8 @@ export function deliverFault(): void {
   let hasError = load<u32>(cpu, S_FAULT_HAS_ERROR) != 0;
   let error = hasError ? load<u32>(cpu, S_FAULT_ERROR) : 0;
   const rip = nested ? nestedRip : atFetch ? load<u64>(cpu, S_RIP) : instrRip();
+  // Every fault saves RF set, but for an instruction breakpoint (SDM vol. 3, 17.3.1.1).
+  const resume = !(vector == DB && atFetch);
   atFetch = false;
   // The traps of an instruction that does not complete are not due.
   setPendingDebug(0);
@@ -127,7 +129,7 @@ export function deliverFault(): void {
   }
   if (vector == PF) store<u64>(cpu, faultAddress, S_CR2);
   begin(hardwareInfo(vector, hasError), error, rip);
-  deliver(vector, EVENT_HARDWARE, hasError, error, rip, true);
+  deliver(vector, EVENT_HARDWARE, hasError, error, rip, resume);
   nested = false;
 }
 
@@ -165,7 +167,9 @@ export function deliverEvent(info: u32, error: u32, instrLength: u32): void {
   const software = type >= EVENT_SOFTWARE && type <= EVENT_SOFTWARE_EXCEPTION;
   setActivity(0);
   begin(info, error, rip);
-  deliver(vector, type, (info & 0x800) != 0, error, software ? rip + <u64>instrLength : rip, type == EVENT_HARDWARE && vector != DB);
+  const resume = betweenIterations || (type == EVENT_HARDWARE && vector != DB);
+  setBetweenIterations(false);
+  deliver(vector, type, (info & 0x800) != 0, error, software ? rip + <u64>instrLength : rip, resume);
   nested = false;
 }
 
@@ -174,6 +178,7 @@ export function softwareInterrupt(vector: u32, type: u32, returnRip: u64): void 
   begin(0x8000_0000 | (type << 8) | vector, 0, instrRip());
   deliver(vector, type, false, 0, returnRip, false);
   nested = false;
+  suppressStep(true);
 }
 
 /**
@@ -192,7 +197,9 @@ export function deliverDebugTrap(step: bool): void {
   }
   recordDebug(bits);
   begin(hardwareInfo(DB, false), 0, rip);
-  deliver(DB, EVENT_HARDWARE, false, 0, rip, false);
+  const resume = betweenIterations;
+  setBetweenIterations(false);
+  deliver(DB, EVENT_HARDWARE, false, 0, rip, resume);
   nested = false;
 }
 

@@ -8,6 +8,7 @@ import {
   CS, DS, ES, FS, GS, MODE_LONG, MODE_LONG64, MODE_PROTECTED, MODE_V86, RCX, RDX, RSP, SS, TR, cpl, cpu, gpr64, interruptibility, jumpTo, mode,
   nextRip, segBase, segLimit, setGpr64, setInterruptibility,
 } from './cpu';
+import { DR6_BS, pendingDebug, setPendingDebug, suppressStep } from './debug';
 import { descriptorAt, setNullSegment, setSegment, setV86Segment, setRealSegment, systemRead } from './descriptor';
 import { checkTarget, readReturnCode, returnOuter, truncate } from './far';
 import { GP, TS, UD, raise, raiseError } from './fault';
@@ -111,12 +112,13 @@ function returnToV86(rip: u64, selector: u32, flags: u32): void {
   const ds = <u32>stackRead(24, 4);
   const fs = <u32>stackRead(28, 4);
   const gs = <u32>stackRead(32, 4);
+  if (rip > 0xffff) raiseError(GP, 0);
   setV86Segment(CS, selector); setV86Segment(SS, ss); setV86Segment(ES, es); setV86Segment(DS, ds); setV86Segment(FS, fs); setV86Segment(GS, gs);
   setGpr64(RSP, esp & 0xffff_ffff);
   writeFlags(flags);
   unblockNmi();
   syncState();
-  jumpTo(rip & 0xffff);
+  jumpTo(rip);
 }
 
 // ---- fast system calls
@@ -130,6 +132,12 @@ const CODE64_3: u32 = 0xa0fb; const CODE32_3: u32 = 0xc0fb; const DATA_3: u32 = 
   setSegment(SS, ss, 0, 0xffff_ffff, dataAttr);
 }
 
+/** SYSCALL and SYSRET trap by the TF that they leave, before the next instruction. */
+function stepBehind(): void {
+  suppressStep(true);
+  if (readFlags() & TF) setPendingDebug(pendingDebug | DR6_BS);
+}
+
 export function syscall(): void {
   if (!(load<u64>(cpu, S_IA32_EFER) & EFER_SCE)) raise(UD);
   const flags = readFlags();
@@ -138,6 +146,7 @@ export function syscall(): void {
   const selector = <u32>(load<u64>(cpu, S_IA32_STAR) >> 32) & 0xfffc;
   flatSegments(selector, CODE64_0, selector + 8, DATA_0);
   writeFlags(flags & ~<u32>load<u64>(cpu, S_IA32_FMASK) & ~RF);
+  stepBehind();
   syncState();
   jumpTo(load<u64>(cpu, S_IA32_LSTAR));
 }
@@ -154,6 +163,7 @@ export function sysret(size: u32): void {
     flatSegments(selector | 3, CODE32_3, ((selector + 8) & 0xffff) | 3, DATA_3);
   }
   writeFlags(<u32>gpr64(11) & 0x3c7fd7);
+  stepBehind();
   syncState();
   jumpTo(size == 8 ? rip : rip & 0xffff_ffff);
 }

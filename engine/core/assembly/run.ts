@@ -12,7 +12,7 @@ import {
 } from './cpu';
 import { B_BIAS, B_BYTES, B_FIRST, B_JIT, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch } from './block';
 import { enterRun, leaveRun } from './code_page';
-import { codeBreakpoint, codeBreakpointsOn, pendingDebug } from './debug';
+import { codeBreakpoint, codeBreakpointsOn, pendingDebug, stepSuppressed, suppressStep } from './debug';
 import { multiplyHigh, multiplyTruncated } from './execute/muldiv';
 import { shift } from './execute/shift';
 import { STAY, leaveReason, takeLeaveReason } from './exit';
@@ -176,11 +176,12 @@ function step(c: usize): void {
   }
   store<u32>(c, flags & ~RF, S_FLAGS);
   setInterruptibility(interruptibility() & ~SHADOWS);
+  suppressStep(false);
   general(c, rec);
   store<u32>(c, 0, S_LEAVE_BLOCK);
   store<u32>(c, 0, S_BLOCK);
   store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + 1, S_INSTRUCTIONS);
-  if ((flags & TF) != 0 && (interruptibility() & 2) == 0) deliverDebugTrap(true);
+  if ((flags & TF) != 0 && (interruptibility() & 2) == 0 && !stepSuppressed) deliverDebugTrap(true);
 }
 
 /**

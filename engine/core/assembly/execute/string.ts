@@ -8,6 +8,7 @@
 import {
   ES, MODE_FLAT, MODE_LONG64, RAX, RCX, RDI, RSI, cpu, gpr16, gpr32, gpr64, instrRip, jumpTo, mode, setGpr16, setGpr32, setGpr64,
 } from '../cpu';
+import { setBetweenIterations } from '../debug';
 import { DF, TF } from '../flags';
 import { OP_CMPS, OP_LODS, OP_MOVS, OP_SCAS, OP_STOS } from '../gen/ops';
 import { S_FLAGS } from '../gen/state';
@@ -42,6 +43,7 @@ export function execString(op: u32, rec: usize): void {
     element(op, segment, size, width, step);
     return;
   }
+  setBetweenIterations(false);
   let count = readIndex(RCX, width);
   if (width == 4) {
     // Zero-extended even when there is nothing to do; MOVS and STOS do the same to their pointers.
@@ -74,6 +76,7 @@ export function execString(op: u32, rec: usize): void {
     if (count == 0) return;
     left--;
   }
+  setBetweenIterations(true);
   jumpTo(instrRip());
 }
 
@@ -98,6 +101,7 @@ function compare(op: u32, segment: u32, size: u32, width: u32, step: u64, count:
     left--;
     if (count == 0 || (a == b) != whileEqual) break;
     if (left == 0) {
+      setBetweenIterations(true);
       jumpTo(instrRip());
       break;
     }
