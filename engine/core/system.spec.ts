@@ -146,6 +146,21 @@ test('the exception bitmap turns a fault into an exit with its vector, error cod
     .toEqual([0x8000_0b0e, 2, 0x1234_5678n, 0n]);
 });
 
+test('the exception bitmap turns INT1, INT3 and INTO, not INT n, into exits at the instruction, with their event type', () => {
+  for (const [bytes, vector, info, length] of [['cc', 3, 0x8000_0603, 1], ['f1', 1, 0x8000_0501, 1], ['ce', 4, 0x8000_0604, 1], ['f0f3cc', 3, undefined, 0], ['f3cc', 3, 0x8000_0603, 2]] as const) {
+    m.protected32();
+    m.core.setU32(S.EXCEPTION_BITMAP, 1 << vector);
+    m.core.setFlags(0x802); // OF
+    const reason = m.run(bytes);
+    if (info === undefined) { expect(m.vector).toBe(6); continue; } // LOCK
+    expect([reason, m.core.u32(S.EXIT_INTR_INFO), m.core.u32(S.EXIT_INSTRUCTION_LENGTH), m.rip]).toEqual([EXIT.EXCEPTION_NMI, info, length, BigInt(KERNEL_CODE)]);
+  }
+  m.protected32();
+  m.core.setU32(S.EXCEPTION_BITMAP, 1 << 3);
+  m.run('cd03');
+  expect(m.vector).toBe(3);
+});
+
 // ---- fast system calls
 
 test('SYSCALL saves RIP and RFLAGS, masks the flags and enters flat CPL 0 segments; SYSRET undoes it', () => {

@@ -3,6 +3,8 @@ import { FX, GPR_NAMES, OUT, WINDOW_ADDRESS, WINDOW_BYTES, type CaseInfo } from 
 import { STATUS } from './undefined.ts';
 
 const PF_VECTOR = 14;
+/** Both machines ran until their limit: where they were then is chance. */
+const ENDLESS = 0x1100;
 const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
 
 /** FXSAVE-like bytes that depend on the processor's model: FOP, FIP, FDP, FCS, FDS, MXCSR_MASK. */
@@ -22,6 +24,7 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
   if (hostVector !== ourVector) {
     return `vector ${vectorName(hostVector)}, got ${vectorName(ourVector)}`;
   }
+  if (hostVector === ENDLESS) return null;
   if (hostVector === PF_VECTOR) {
     // Nothing here is mapped read-only, so P tells nothing; a host that is itself a virtual machine may get it wrong.
     const a = host.readUInt32LE(h + OUT.ERROR) & ~1, b = ours.readUInt32LE(o + OUT.ERROR) & ~1;

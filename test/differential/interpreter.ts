@@ -73,6 +73,7 @@ export class Interpreter {
   /** Runs a batch; the outcomes have the native helper's form. */
   run(batch: Batch): Buffer {
     const out = Buffer.alloc(batch.count * OUT.BYTES);
+    this.#ram.fill(HLT, CODE_HPA, CODE_HPA + 4096); // the helper is a new process for each batch
     for (let i = 0; i < batch.count; i += 1) this.#runCase(batch, i, out.subarray(i * OUT.BYTES, (i + 1) * OUT.BYTES));
     return out;
   }

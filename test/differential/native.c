@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #define PAGE 4096
 #define WINDOW 1024
 #define HLT 0xf4 /* #GP at CPL 3; what follows the code */
+#define ENDLESS 0x1100 /* instead of a vector: the case does not end */
 #define FX_BYTES 416 /* FXSAVE image up to XMM15 */
 
 #pragma pack(push, 1)
@@ -116,12 +118,9 @@ static void store(ucontext_t *uc, const struct case_in *in, struct case_out *out
 static void next(int sig, siginfo_t *info, void *context) {
   ucontext_t *uc = context;
   (void)info;
-  if (sig == SIGALRM) {
-    fprintf(stderr, "case %u does not end\n", at);
-    _exit(3);
-  }
   if (running) {
     store(uc, &input[at], &output[at]);
+    if (sig == SIGVTALRM) output[at].vector = ENDLESS;
     at++;
   }
   running = 1;
@@ -129,7 +128,8 @@ static void next(int sig, siginfo_t *info, void *context) {
     write_all(output, sizeof(struct case_out) * count);
     _exit(0);
   }
-  if ((at & 1023) == 0) alarm(20);
+  struct itimerval limit = {.it_value = {.tv_usec = 300000}}; /* of processor time, for this case */
+  setitimer(ITIMER_VIRTUAL, &limit, NULL);
   load(uc, &input[at]);
 }
 
@@ -152,7 +152,7 @@ int main(void) {
   stack.ss_sp = malloc(stack.ss_size);
   sigaltstack(&stack, NULL);
   struct sigaction action = {.sa_sigaction = next, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-  int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
+  int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGVTALRM};
   for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
   /* 32-bit code needs usable data segments; 64-bit code does not look at them. */
   __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tint3" : : "r"(0x2b) : "memory");

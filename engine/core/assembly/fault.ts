@@ -14,9 +14,10 @@ import { EVENT_HARDWARE, EVENT_SOFTWARE, EVENT_SOFTWARE_EXCEPTION, deliver } fro
 import { DR6_BS, betweenIterations, pendingDebug, recordDebug, setBetweenIterations, setPendingDebug, suppressStep } from './debug';
 import { EXIT_EXCEPTION_NMI, EXIT_TRIPLE_FAULT, requestLeave } from './exit';
 import {
-  S_CR2, S_EXCEPTION_BITMAP, S_EXIT_INTR_ERROR_CODE, S_EXIT_INTR_INFO, S_EXIT_QUALIFICATION, S_FAULT_ERROR, S_FAULT_HAS_ERROR,
+  S_CR2, S_CUR_OP, S_EXCEPTION_BITMAP, S_EXIT_INSTRUCTION_LENGTH, S_EXIT_INTR_ERROR_CODE, S_EXIT_INTR_INFO, S_EXIT_QUALIFICATION, S_FAULT_ERROR, S_FAULT_HAS_ERROR,
   S_FAULT_VECTOR, S_INSTRUCTIONS, S_IDT_VECTORING_ERROR_CODE, S_IDT_VECTORING_INFO, S_RIP,
 } from './gen/state';
+import { recLength } from './record';
 import { undoRsp } from './unwind';
 
 export const DE: u32 = 0; export const DB: u32 = 1; export const NMI: u32 = 2; export const BP: u32 = 3; export const OF: u32 = 4;
@@ -32,6 +33,9 @@ declare function hostUnwind(): void;
 let faultAddress: u64 = 0;
 /** The fault belongs to the instruction at S_RIP, whose bytes could not be fetched. */
 let atFetch: bool = false;
+
+/** Event type of the fault being raised: other than a hardware exception only for INT1, INT3 and INTO that exit. */
+let raisedType: u32 = EVENT_HARDWARE;
 
 // The event whose delivery is under way, for faults met while delivering it.
 let nested: bool = false;
@@ -103,12 +107,15 @@ export function deliverFault(): void {
   // Every fault saves RF set, but for an instruction breakpoint (SDM vol. 3, 17.3.1.1).
   const resume = !(vector == DB && atFetch);
   atFetch = false;
+  const type = raisedType;
+  raisedType = EVENT_HARDWARE;
   // The traps of an instruction that does not complete are not due.
   setPendingDebug(0);
   const whileDelivering = nested;
   nested = false;
   if ((load<u32>(cpu, S_EXCEPTION_BITMAP) >> vector) & 1) {
     exceptionExit(vector, hasError, error, rip, whileDelivering);
+    if (type != EVENT_HARDWARE) store<u32>(cpu, 0x8000_0000 | (type << 8) | vector, S_EXIT_INTR_INFO);
     return;
   }
   if (whileDelivering && ((nestedInfo >> 8) & 7) == EVENT_HARDWARE) {
@@ -175,6 +182,12 @@ export function deliverEvent(info: u32, error: u32, instrLength: u32): void {
 
 /** INT n, INT3, INTO, INT1 of the running instruction: a nested fault returns to the instruction itself. */
 export function softwareInterrupt(vector: u32, type: u32, returnRip: u64): void {
+  // The exception bitmap covers all of these but INT n (SDM 26.2, 28.2.2: RIP stays at the instruction).
+  if (type != EVENT_SOFTWARE && (load<u32>(cpu, S_EXCEPTION_BITMAP) >> vector) & 1) {
+    store<u32>(cpu, recLength(<usize>load<u32>(cpu, S_CUR_OP)), S_EXIT_INSTRUCTION_LENGTH);
+    raisedType = type;
+    raise(vector);
+  }
   begin(0x8000_0000 | (type << 8) | vector, 0, instrRip());
   deliver(vector, type, false, 0, returnRip, false);
   nested = false;
