@@ -1,5 +1,5 @@
 /** The real engine behind the port. */
-import { askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, ensureSample, guestImages, HostError, makeDisk, nucProcessEntry, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
+import { askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, ensureSample, guestImages, HostError, makeDisk, MNGR_ENOTSUP, nucProcessEntry, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
 import type { VmDefinition } from '../engine/contract/vm_definition.ts';
 import type { EnginePort, ExternalCommand } from './engine_if.ts';
 
@@ -26,6 +26,7 @@ export async function openEngine(): Promise<EnginePort> {
       ask: async (name, command) => {
         const { id, value } = MESSAGES[command];
         const answer = await askMonitor(runtime, name, id, value, ANSWER_MS);
+        if (answer === -MNGR_ENOTSUP) throw new HostError('GUEST_DEAF', { what: `VM ${name} cannot be asked to power off`, why: 'its guest does not listen to the power button', todo: 'Power it off from inside, or force it off' });
         if (answer < 0) throw new HostError('VM_REFUSED', { what: `VM ${name} did not ${command}`, why: `its device model answered ${answer}`, todo: 'Look at the terminal where acrn-dm runs' });
       },
       isPaused: async (name) => (await askMonitor(runtime, name, DM_QUERY).catch(() => undefined)) === QUERY_SUSPENDED, // it may have just ended

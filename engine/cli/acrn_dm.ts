@@ -42,7 +42,7 @@ function checkImages(options: AcrnDmOptions): void {
 
 /** How VMs of this program are run: the one place that knows the machine. */
 function createMachine(): Machine {
-  return new Machine({ memoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), log: print }, { changed: () => {}, output: () => {}, stats: () => {} });
+  return new Machine({ memoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), hasTerminal: true, log: print }, { changed: () => {}, output: () => {}, stats: () => {} });
 }
 
 async function runVm(options: AcrnDmOptions): Promise<number> {

@@ -4,7 +4,8 @@
  * @spec ACRN 2.2 `misc/acrn-manager/acrnctl.c`: sub-commands, outputs, exit codes
  * @cover  #Y list, add, start, stop, del, pause, continue, suspend, resume, reset   #N blkrescan
  * @differ Root is not needed. `add` keeps a definition instead of a copy of the script. `create` is ours: it makes a
- *         definition (and a disk from the default guest) from options, without a script.
+ *         definition (and a disk from the default guest) from options, without a script. `stop` returns when the VM
+ *         has stopped, ACRN's as soon as the request is taken.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -13,9 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { definitionFromOptions, optionsToArguments, optionsFromDefinition, parseOptions } from '../devicemodel/core/options.ts';
 import type { VmDefinition } from '../contract/vm_definition.ts';
+import { readLaunchScript } from './launch_script.ts';
 import {
   askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, defaultDefinition, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND,
-  HostError, makeDisk, NUC_MEMORY_MIB, NUC_PCPUS, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore,
+  HostError, makeDisk, MNGR_ENOTSUP, NUC_MEMORY_MIB, NUC_PCPUS, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore,
 } from '../index.ts';
 
 const COMMANDS: Record<string, { help: string; run(args: string[]): Promise<number> }> = {
@@ -31,7 +33,9 @@ const COMMANDS: Record<string, { help: string; run(args: string[]): Promise<numb
   resume: { help: 'Resume virtual machine from suspend state', run: (args) => eachName(args.slice(0, 1), (n) => change(n, DM_RESUME, 'paused', 'resume')) },
   reset: { help: 'Stop and then start virtual machine VM_NAME', run: (args) => eachName(args, (n) => change(n, DM_RESET, 'started', 'reset')) },
 };
-const FORCED_STOP_MS = 5_000;
+const ANSWER_MS = 5_000;
+/** ACRN's STOP_TIMEOUT. */
+const STOP_TIMEOUT_MS = 30_000;
 const START_TIMEOUT_MS = 60_000;
 
 const print = (line: string): void => console.log(line);
@@ -126,8 +130,28 @@ async function stop(args: string[]): Promise<number> {
     const state = await stateOf(name);
     if (!state) return fail(`can't find ${name}`);
     if (state === 'stopped' || state === 'broken') return fail(`${name} is already (${state})`);
-    const answer = await askMonitor(runtimeDir(), name, DM_STOP, values.force ? 1 : 0, FORCED_STOP_MS);
-    return answer === 0 ? 0 : fail(`Error happens when try to stop vm. errno(${-answer})`);
+    const answer = await askMonitor(runtimeDir(), name, DM_STOP, values.force ? 1 : 0, ANSWER_MS);
+    if (answer === -MNGR_ENOTSUP) return fail(`can't stop ${name}: its guest does not listen to the power button; "acrnctl stop -f ${name}" pulls the plug`);
+    if (answer !== 0) return fail(`Error happens when try to stop vm. errno(${-answer})`);
+    if (await waitForEnd(name, STOP_TIMEOUT_MS)) return 0;
+    return fail(`Failed to stop ${name} in ${STOP_TIMEOUT_MS / 1000}s: its guest has not powered off; "acrnctl stop -f ${name}" pulls the plug`);
+  });
+}
+
+/** Resolves when the VM has left the registry; false after `limitMs`. */
+function waitForEnd(name: string, limitMs: number): Promise<boolean> {
+  return new Promise((done) => {
+    const finish = (ended: boolean): void => {
+      unwatch();
+      clearInterval(poll);
+      clearTimeout(limit);
+      done(ended);
+    };
+    const look = (): void => { registry().list().then((vms) => { if (!vms.some((vm) => vm.name === name)) finish(true); }, () => {}); };
+    const unwatch = registry().watch(look);
+    const poll = setInterval(look, 1000); // a process that is killed leaves its entry behind
+    const limit = setTimeout(() => finish(false), limitMs);
+    look();
   });
 }
 
@@ -144,48 +168,23 @@ async function change(name: string, message: number, wanted: State, verb: string
   if (!state) return fail(`Can't find vm ${name}`);
   const allowed = state === wanted || (verb === 'reset' && state === 'paused');
   if (!allowed) return fail(`${name} current state ${state}, can't ${verb}`);
-  const answer = await askMonitor(runtimeDir(), name, message, 0, FORCED_STOP_MS);
+  const answer = await askMonitor(runtimeDir(), name, message, 0, ANSWER_MS);
   return answer === 0 ? 0 : fail(`${name}: can't ${verb}, errno(${-answer})`);
 }
 
-/** Words of a shell command line: quotes and backslashes as in sh, no expansion. */
-export function shellWords(line: string): string[] {
-  const words: string[] = [];
-  let word: string | undefined;
-  let quote = '';
-  for (let i = 0; i < line.length; i += 1) {
-    const c = line[i];
-    if (quote) {
-      if (c === quote) quote = '';
-      else if (c === '\\' && quote === '"' && i + 1 < line.length) word = (word ?? '') + line[++i];
-      else word = (word ?? '') + c;
-    } else if (c === '"' || c === "'") {
-      quote = c;
-      word ??= '';
-    } else if (c === '\\' && i + 1 < line.length) word = (word ?? '') + line[++i];
-    else if (/\s/.test(c)) {
-      if (word !== undefined) words.push(word);
-      word = undefined;
-    } else word = (word ?? '') + c;
-  }
-  if (word !== undefined) words.push(word);
-  return words;
-}
-
 async function add(args: string[]): Promise<number> {
-  if (args.length === 0) {
+  const [script, ...options] = args;
+  if (script === undefined) {
     usage();
     return 255;
   }
-  const [script] = args;
-  const lines = readFileSync(script, 'utf8').replaceAll(/\\\n/g, ' ').split('\n').map(shellWords);
-  const dm = lines.find((words) => words.some((word) => word === 'acrn-dm' || word.endsWith('/acrn-dm')));
-  if (!dm) return fail(`No 'acrn-dm' found in ${script}, expecting 'acrn-dm' command to get vmname.`);
-  const from = dm.findIndex((word) => word === 'acrn-dm' || word.endsWith('/acrn-dm'));
-  const definition = absolutePaths(definitionFromOptions(parseOptions(dm.slice(from + 1))));
+  const { command, skipped } = readLaunchScript(readFileSync(script, 'utf8'), options);
+  if (command === undefined) return fail(`No 'acrn-dm' found in ${script}, expecting 'acrn-dm' command to get vmname.`);
+  const definition = absolutePaths(definitionFromOptions(parseOptions(command)));
   const state = await stateOf(definition.name);
   if (state) return fail(`${definition.name}(${state}) already exist, can't add ${args.join(' ')}`);
   await store().create(definition);
+  for (const text of skipped) print(`not run, taken as empty: ${text}`);
   print(`${definition.name} added`);
   return 0;
 }

@@ -50,3 +50,23 @@ test('a flood is cut to the newest 256 KiB and says how much is not shown', asyn
   expect(shown.length).toBeLessThan((256 << 10) + 64);
   made.close();
 });
+
+test('output while a snapshot is taken is in the snapshot or follows it, once', async () => {
+  const { made, until } = hub();
+  await made.attach();
+  const second = made.attach();
+  made.output(bytes('between'));
+  const third = made.attach(); // would flush, if nothing held the output back
+  const shown = text(await second);
+  const alsoShown = text(await third);
+  expect(await until((s) => s.includes('between'))).toBe('between');
+  expect([shown, alsoShown]).toEqual(['', '']);
+  made.close();
+});
+
+test('a snapshot under way ends with its console', async () => {
+  const { made } = hub();
+  const snapshot = made.attach();
+  made.close();
+  await snapshot;
+});

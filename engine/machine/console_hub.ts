@@ -28,6 +28,10 @@ export class ConsoleHub {
   #skipped = 0;
   #timer: NodeJS.Timeout | undefined;
   #viewers = 0;
+  /** Snapshots being taken: output waits, so that each byte is in a snapshot or follows it, never both or neither. */
+  #snapshots = 0;
+  #closed = false;
+  readonly #whenClosed = Promise.withResolvers<void>();
 
   /**
    * @param inject types bytes into the console as its node would
@@ -42,6 +46,7 @@ export class ConsoleHub {
 
   /** Guest output. The bytes are copied. */
   output(bytes: Uint8Array): void {
+    if (this.#closed) return;
     const kept = bytes.length > MAX_BATCH ? bytes.subarray(bytes.length - MAX_BATCH) : bytes;
     this.#skipped += bytes.length - kept.length;
     this.#pending.push(Uint8Array.from(kept));
@@ -51,14 +56,18 @@ export class ConsoleHub {
       this.#pendingBytes -= dropped.length;
       this.#skipped += dropped.length;
     }
-    this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
+    this.#schedule();
   }
 
   /** Screen and scrollback as a terminal byte stream; output follows through `deliver` until detach(). */
   async attach(): Promise<string> {
     this.#flush();
-    await new Promise<void>((resolve) => this.#terminal.write('', resolve));
+    this.#snapshots += 1;
+    await Promise.race([new Promise<void>((resolve) => this.#terminal.write('', resolve)), this.#whenClosed.promise]);
+    if (this.#closed) return '';
+    this.#snapshots -= 1;
     this.#viewers += 1;
+    this.#schedule();
     return toBinaryString(Buffer.from(this.#serializer.serialize({ scrollback: SCROLLBACK_LINES }), 'utf8'));
   }
 
@@ -72,14 +81,21 @@ export class ConsoleHub {
   }
 
   close(): void {
+    this.#snapshots = 0;
     this.#flush();
+    this.#closed = true;
+    this.#whenClosed.resolve();
     this.#terminal.dispose();
+  }
+
+  #schedule(): void {
+    if (this.#pendingBytes > 0) this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#pendingBytes === 0) return;
+    if (this.#pendingBytes === 0 || this.#snapshots > 0) return;
     const bytes = Buffer.concat(this.#pending);
     const notice = this.#skipped > 0 ? `\r\n[${this.#skipped} bytes not shown]\r\n` : '';
     this.#pending = [];

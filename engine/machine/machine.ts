@@ -13,15 +13,20 @@ import { createHostBackends } from '../host/index.ts';
 import { HostError } from '../lib/errors.ts';
 import { createNuc, type Nuc } from '../sos/index.ts';
 import { ConsoleHub } from './console_hub.ts';
-import { openMonitor, QUERY_RUNNING, QUERY_SUSPENDED } from './monitor.ts';
+import { MNGR_ENOTSUP, openMonitor, QUERY_RUNNING, QUERY_SUSPENDED } from './monitor.ts';
 import { RuntimeRegistry } from './registry.ts';
 
 const STATS_MS = 1000;
+/** A guest that takes no notice of its power button for this long is running, not stopping. */
+const POWER_BUTTON_MS = 30_000;
+const WHY_ENDED: Record<string, string> = { 'asked for by the guest': 'the guest powered off' };
 
 export interface MachineOptions {
   memoryMiB: number;
   pcpus: number;
   runtimeDir: string;
+  /** stdio is a terminal of this process; without it, a console on stdio is seen in the window alone. */
+  hasTerminal: boolean;
   log(line: string): void;
 }
 
@@ -33,6 +38,11 @@ export interface MachineEvents {
 
 /** The in-between of a console's backend and its hub. */
 interface ConsoleTap { output(bytes: Uint8Array): void; inject(bytes: Uint8Array): number }
+
+/** The backend of a console that has viewers and no node. */
+function nowhere(): CharBackend {
+  return { where: '', error: undefined, write: (bytes) => bytes.length, read: () => new Uint8Array(0), onReady: () => () => {}, pauseInput: () => {}, close: async () => {} };
+}
 
 /** How a VM ended. */
 export interface VmEnd { how: string; detail: string }
@@ -46,6 +56,7 @@ class MachineVm {
   detail = '';
   problem: RunningVm['problem'];
   handle: DeviceModelHandle | undefined;
+  powerButtonTimer: NodeJS.Timeout | undefined;
   lastStats = { instructions: 0, cpuNs: 0, exits: {} as Record<string, number>, atMs: 0 };
 
   constructor(options: AcrnDmOptions) { this.options = options; }
@@ -97,6 +108,7 @@ export class Machine {
     const taps = new WeakMap<CharBackend, ConsoleTap>();
     let closeMonitor: (() => void) | undefined;
     const cleanUp = (): void => {
+      clearTimeout(vm.powerButtonTimer);
       closeMonitor?.();
       entry.remove();
       for (const hub of vm.hubs.values()) hub.close();
@@ -116,18 +128,20 @@ export class Machine {
           void entry.update(vm.running.consoles);
         },
         print: (line) => {
-          vm.detail = line;
+          if (vm.state === 'starting') vm.detail = line;
           print(line);
         },
       });
       vm.handle = handle;
       vm.state = 'running';
+      vm.detail = '';
       closeMonitor = await openMonitor(this.#options.runtimeDir, name, this.#monitorHandlers(name));
       this.#startStats();
       this.#changed(vm);
       const stopped = handle.stopped.then((end) => {
         vm.state = end.how === 'triplefault' || end.how === 'halt' ? 'crashed' : 'stopped';
-        vm.detail = end.detail;
+        vm.detail = WHY_ENDED[end.detail] ?? end.detail;
+        vm.problem = undefined;
         if (vm.state === 'crashed') vm.problem = { code: 'VM_CRASHED', what: `VM ${name} stopped by itself`, why: end.detail, todo: 'See its console and log, then start it again' };
         this.#changed(vm);
         cleanUp();
@@ -142,18 +156,39 @@ export class Machine {
     }
   }
 
-  /** Asks the guest to power off by its power button, or with `force` pulls the plug. */
+  /**
+   * Asks the guest to power off by its power button (a paused one goes on first), or with `force` pulls the plug.
+   * Throws HostError GUEST_DEAF when the guest would not notice the button.
+   */
   async stop(name: string, force: boolean): Promise<RunningVm> {
     const vm = this.#get(name);
-    vm.state = 'stopping';
-    this.#changed(vm);
-    if (force) await vm.handle!.forceOff();
-    else vm.handle!.powerButton();
+    const handle = vm.handle!;
+    if (force) {
+      this.#set(vm, 'stopping');
+      await handle.forceOff();
+      return vm.running;
+    }
+    if (vm.state === 'paused') await this.resume(name);
+    if (handle.state === 'suspended') { // the button wakes a guest in S3
+      handle.powerButton();
+      return this.#set(vm, 'running');
+    }
+    if (!handle.powerButton()) {
+      throw new HostError('GUEST_DEAF', { what: `VM ${name} cannot be asked to power off`, why: 'its guest does not listen to the power button: it has no ACPI, or has not come that far', todo: 'Power it off from inside, or force it off' });
+    }
+    vm.detail = 'its power button was pressed';
+    this.#set(vm, 'stopping');
+    vm.powerButtonTimer = setTimeout(() => {
+      const problem = { code: 'GUEST_DEAF', what: `VM ${name} did not power off`, why: `its guest has taken no notice of the power button for ${POWER_BUTTON_MS / 1000} seconds`, todo: 'Power it off from inside, or force it off' };
+      vm.detail = '';
+      this.#set(vm, 'running', problem);
+    }, POWER_BUTTON_MS).unref();
     return vm.running;
   }
 
   async reset(name: string): Promise<RunningVm> {
     const vm = this.#get(name);
+    vm.detail = '';
     await vm.handle!.reset();
     return this.#set(vm, 'running');
   }
@@ -166,7 +201,7 @@ export class Machine {
 
   async resume(name: string): Promise<RunningVm> {
     const vm = this.#get(name);
-    vm.handle!.resume();
+    await vm.handle!.resume();
     return this.#set(vm, 'running');
   }
 
@@ -194,8 +229,12 @@ export class Machine {
     throw new HostError('VM_NOT_RUNNING', { what: `VM ${name} cannot be reached`, why: 'it does not run', todo: 'Start it first' });
   }
 
-  #set(vm: MachineVm, state: VmState): RunningVm {
+  /** A VM that has ended meanwhile stays ended. */
+  #set(vm: MachineVm, state: VmState, problem?: RunningVm['problem']): RunningVm {
+    clearTimeout(vm.powerButtonTimer);
+    if (this.#vms.get(vm.options.vmName) !== vm) return vm.running;
     vm.state = state;
+    vm.problem = problem;
     this.#changed(vm);
     return vm.running;
   }
@@ -209,7 +248,8 @@ export class Machine {
     const host = createHostBackends({ runtimeDir: this.#options.runtimeDir, vmName });
     const openChar = async (spec: CharBackendSpec, owner: string): Promise<CharBackend> => {
       const tap: ConsoleTap = { output: () => {}, inject: () => 0 };
-      const tapped = tapConsole(await host.openChar(spec, owner), (bytes) => tap.output(bytes));
+      const opened = spec.kind === 'stdio' && !this.#options.hasTerminal ? nowhere() : await host.openChar(spec, owner);
+      const tapped = tapConsole(opened, (bytes) => tap.output(bytes));
       tap.inject = tapped.inject;
       taps.set(tapped.backend, tap);
       return tapped.backend;
@@ -229,7 +269,7 @@ export class Machine {
   }
 
   #monitorHandlers(name: string) {
-    const done = async (work: () => Promise<unknown>): Promise<number> => work().then(() => 0, () => -1);
+    const done = async (work: () => Promise<unknown>): Promise<number> => work().then(() => 0, (error: unknown) => (error instanceof HostError && error.code === 'GUEST_DEAF' ? -MNGR_ENOTSUP : -1));
     return {
       stop: (force: boolean) => done(() => this.stop(name, force)),
       pause: () => done(() => this.pause(name)),

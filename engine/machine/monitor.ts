@@ -26,6 +26,9 @@ export const DM_RESET = 64;
 export const QUERY_RUNNING = 0;
 export const QUERY_SUSPENDED = 4;
 
+/** Answer, negated, to DM_STOP when the guest would not notice its power button. */
+export const MNGR_ENOTSUP = 95;
+
 export interface MonitorHandlers {
   /** 0 or a negative errno */
   stop(force: boolean): Promise<number>;

@@ -27,7 +27,7 @@ function theMachine(): Machine {
 
 const handlers: { [K in NucCommandName]: (request: NucRequest<K>) => Promise<NucReplies[K]> } = {
   'nuc.start': async (request) => {
-    machine = new Machine({ ...request, log }, {
+    machine = new Machine({ ...request, hasTerminal: false, log }, {
       changed: (vm) => send({ event: 'vm.changed', data: vm }),
       output: (name, consoleId, data) => send({ event: 'console.output', data: { name, consoleId, data } }),
       stats: (stats) => send({ event: 'vm.stats', data: stats }),

@@ -40,6 +40,7 @@ export function VmActions({ vm, large = false }: { vm: VmInfo; large?: boolean }
   const [busy, setBusy] = useState(false);
   const can = allowedActions(vm);
   const { name } = vm;
+  const isDeaf = vm.state === 'stopping' || vm.problem?.code === 'GUEST_DEAF'; // asking again would not help
 
   const run = async (work: () => Promise<unknown>): Promise<void> => {
     setBusy(true);
@@ -63,7 +64,9 @@ export function VmActions({ vm, large = false }: { vm: VmInfo; large?: boolean }
           {can.resume
             ? <Button leftSection={<Play size={16} />} onClick={() => command('vm.resume')}>Resume</Button>
             : <Button leftSection={<Play size={16} />} disabled={!can.start || busy} onClick={() => command('vm.start')}>Start</Button>}
-          <Button variant="default" leftSection={<Square size={15} />} disabled={!can.stop} onClick={() => stop(false)}>Stop</Button>
+          {isDeaf
+            ? <Button color="red" variant="light" leftSection={<Zap size={15} />} onClick={() => setAsking('force')}>Force off</Button>
+            : <Button variant="default" leftSection={<Square size={15} />} disabled={!can.stop} onClick={() => stop(false)}>Stop</Button>}
           <Button variant="default" leftSection={<Pause size={15} />} disabled={!can.pause} onClick={() => command('vm.pause')}>Pause</Button>
           <Button variant="default" leftSection={<RotateCcw size={15} />} disabled={!can.reset} onClick={() => setAsking('reset')}>Reset</Button>
         </>
@@ -72,7 +75,9 @@ export function VmActions({ vm, large = false }: { vm: VmInfo; large?: boolean }
           {can.resume
             ? <Action label={`Resume ${name}`} color="green" enabled onClick={() => command('vm.resume')}><Play size={16} /></Action>
             : <Action label={`Start ${name}`} color="green" enabled={can.start && !busy} onClick={() => command('vm.start')}><Play size={16} /></Action>}
-          <Action label={`Stop ${name}`} enabled={can.stop} onClick={() => stop(false)}><Square size={15} /></Action>
+          {isDeaf
+            ? <Action label={`Force ${name} off`} color="red" enabled onClick={() => setAsking('force')}><Zap size={16} /></Action>
+            : <Action label={`Stop ${name}`} enabled={can.stop} onClick={() => stop(false)}><Square size={15} /></Action>}
           <Action label={`Pause ${name}`} enabled={can.pause} onClick={() => command('vm.pause')}><Pause size={16} /></Action>
           <Action label={`Reset ${name}`} enabled={can.reset} onClick={() => setAsking('reset')}><RotateCcw size={15} /></Action>
           <Action className="to-consoles" label={`Consoles of ${name}`} enabled onClick={() => go({ view: 'consoles', name })}><Terminal size={16} /></Action>

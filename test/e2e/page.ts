@@ -44,7 +44,7 @@ export async function openServed(module: URL, args: string[] = [], environment: 
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
     const complaints: string[] = [];
-    page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text()); });
+    page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.text()} (${message.location().url})`); });
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.goto(links[0] ?? '');
     await page.getByRole('heading', { level: 1 }).waitFor();

@@ -135,7 +135,7 @@ function ConsoleState({ vm, hasConsole }: { vm: VmInfo; hasConsole: boolean }) {
     case 'starting': return <Banner busy text={`${name} is starting${detail === '' ? '' : `: ${detail}`}`} />;
     case 'paused': return <Banner text={`${name} is paused.`} action={<Button size="compact-sm" leftSection={<Play size={14} />} onClick={resume}>Resume</Button>} />;
     case 'stopping': return <Banner busy text={`${name} is stopping${detail === '' ? '' : `: ${detail}`}`} />;
-    case 'running': return hasConsole ? null : <Banner text={`${name} has no console. Add com1 or a virtio-console to its devices.`} />;
+    case 'running': return problem !== undefined ? <Box p="sm"><ProblemAlert problem={problem} /></Box> : hasConsole ? null : <Banner text={`${name} has no console. Add com1 or a virtio-console to its devices.`} />;
   }
 }
 

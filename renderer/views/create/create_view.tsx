@@ -10,6 +10,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { ArrowLeft, CircleAlert } from 'lucide-react';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FormEvent } from 'react';
+import type { NucInfo } from '../../../engine/contract/engine_api.ts';
 import type { VmDefinition } from '../../../engine/contract/vm_definition.ts';
 import { commandLine } from '../../command_line.ts';
 import { CommandBox } from '../../components/command_box.tsx';
@@ -27,7 +28,7 @@ const MIN_MEMORY_MIB = 128;
 type FieldProblems = ReadonlyArray<{ path: string; message: string }>;
 
 export function CreateView({ editing }: { editing?: string }) {
-  const { loaded, vms } = useEngineState();
+  const { loaded, vms, nuc } = useEngineState();
   const { engine } = useStore();
   const [images, setImages] = useState<FormDefaults>();
   const title = editing === undefined ? 'New virtual machine' : `Edit ${editing}`;
@@ -45,16 +46,16 @@ export function CreateView({ editing }: { editing?: string }) {
   const back = <ActionIcon size="lg" aria-label="Back" onClick={() => leave(editing)}><ArrowLeft size={18} /></ActionIcon>;
   return (
     <Page title={title} before={back}>
-      {first === undefined ? <Skeleton height={420} radius="md" /> : <Form first={first} editing={editing} />}
+      {first === undefined || nuc === undefined ? <Skeleton height={420} radius="md" /> : <Form first={first} nuc={nuc} editing={editing} />}
     </Page>
   );
 }
 
 function leave(editing: string | undefined): void { go(editing === undefined ? { view: 'vms' } : { view: 'vm', name: editing }); }
 
-function Form({ first, editing }: { first: VmForm; editing?: string }) {
+function Form({ first, nuc, editing }: { first: VmForm; nuc: NucInfo; editing?: string }) {
   const { engine } = useStore();
-  const { nuc, vms } = useEngineState();
+  const { vms } = useEngineState();
   const [form, setForm] = useState(first);
   const [saving, setSaving] = useState<'save' | 'start'>();
   const [shown, setShown] = useState<ReadonlySet<string>>(new Set()); // fields left once; all after a try to save
@@ -71,7 +72,7 @@ function Form({ first, editing }: { first: VmForm; editing?: string }) {
     return found === undefined ? undefined : wordsFor(path, found.message);
   }, [problems, showAll, shown]);
   const general = showAll ? (problems ?? []).filter(({ path }) => !KNOWN_FIELDS.includes(path) && !/^(devices|cpuAffinity)\./.test(path)) : [];
-  const memoryMax = Math.max(nuc?.memoryMiB ?? 4096, form.memoryMiB);
+  const memoryMax = nuc.memoryMiB;
 
   const save = async (start: boolean): Promise<void> => {
     setShowAll(true);
