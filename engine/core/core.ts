@@ -8,7 +8,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { S } from './gen/state.ts';
-import { JitCompiler, type CompilerExports } from './jit/compiler.ts';
+import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
 import { buildDoor } from './jit/module.ts';
 import { layout } from './tables/layout.ts';
 
@@ -135,11 +135,13 @@ export type JitMode = 'off' | 'on';
 export interface CoreOptions {
   /** Compile hot code to WebAssembly; `off` is the default. */
   readonly jit?: JitMode;
-  /** Executions of a block after which its page is compiled. */
+  /** Executions of a block after which its page is compiled: a power of two. */
   readonly jitThreshold?: number;
+  /** The compiler's thread; without one, run() compiles itself. */
+  readonly compiler?: CompilerLink;
 }
 
-const JIT_THRESHOLD = 256;
+const JIT_THRESHOLD = 1024;
 
 export class Core {
   readonly pcpuId: number;
@@ -169,7 +171,7 @@ export class Core {
     this.#exports.init(pcpuId, ramBytes);
     if (compiles) {
       const threshold = options.jitThreshold ?? JIT_THRESHOLD;
-      this.jit = new JitCompiler(memory, table, this.#exports, pcpuId, threshold);
+      this.jit = new JitCompiler(memory, table, this.#exports, pcpuId, threshold, options.compiler);
       this.#exports.forgetEntries();
       this.#exports.setJitThreshold(threshold);
     }
@@ -218,6 +220,7 @@ export class Core {
         for (;;) {
           const left = Number(end - view.getBigUint64(S.INSTRUCTIONS, true));
           if (left <= 0) return EXIT.BUDGET;
+          this.jit?.poll();
           const reason = exports.run(Math.min(left, SLICE));
           if (reason !== EXIT.BUDGET) return reason;
         }

@@ -1,5 +1,6 @@
 /** A pCPU thread's two sides: what the board gives the software that runs on it, and the messages between threads. */
 import type { Core, CoreHost } from '../core/core.ts';
+import type { CompilerLink } from '../core/jit/compiler.ts';
 import type { BoardParts } from './board.ts';
 
 export interface Pcpu {
@@ -19,6 +20,8 @@ export type PcpuSoftware = (pcpu: Pcpu) => (command: unknown) => unknown;
 export interface PcpuWorkerData {
   pcpuId: number;
   board: BoardParts;
+  /** The JIT's compiler, when it is on. */
+  compiler: CompilerLink | undefined;
   /** Module with a PcpuSoftware as its export `start`. */
   software: string;
   /** One word: bumped after every message sent. */

@@ -1,5 +1,6 @@
 /** The board's pCPU threads, as the main thread sees them: one a pCPU, started when its first VM is. */
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { CompilerService } from '../core/jit/compiler_service.ts';
 import type { Board } from './board.ts';
 import type { FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
 
@@ -17,11 +18,12 @@ class PcpuThread {
   #nextId = 1;
   #death: Error | undefined;
 
-  constructor(board: Board, pcpuId: number, software: URL, log: (line: string) => void) {
+  constructor(board: Board, pcpuId: number, software: URL, compiler: CompilerService | undefined, log: (line: string) => void) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const data: PcpuWorkerData = { pcpuId, board: board.parts, software: software.href, mailbox: this.#mailbox, port: port2 };
-    this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: [port2], name: `pCPU${pcpuId}` });
+    const link = compiler?.connect();
+    const data: PcpuWorkerData = { pcpuId, board: board.parts, compiler: link, software: software.href, mailbox: this.#mailbox, port: port2 };
+    this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: link === undefined ? [port2] : [port2, link.port], name: `pCPU${pcpuId}` });
     this.ready = new Promise((resolve, reject) => {
       const limit = setTimeout(() => reject(new Error(`pCPU${pcpuId} did not start within ${START_LIMIT_MS} ms`)), START_LIMIT_MS);
       const settle = (): void => clearTimeout(limit);
@@ -79,16 +81,18 @@ export class PcpuPool {
   readonly #software: URL;
   readonly #log: (line: string) => void;
   readonly #threads: Array<PcpuThread | undefined>;
+  readonly #compiler: CompilerService | undefined;
 
   constructor(board: Board, software: URL, log: (line: string) => void) {
     this.#board = board;
     this.#software = software;
     this.#log = log;
+    if (board.parts.jit === 'on') this.#compiler = new CompilerService(board.parts.module, board.parts.memory, log);
     this.#threads = Array.from({ length: board.pcpuCount }, () => undefined);
   }
 
   #start(pcpuId: number): PcpuThread {
-    const thread = new PcpuThread(this.#board, pcpuId, this.#software, this.#log);
+    const thread = new PcpuThread(this.#board, pcpuId, this.#software, this.#compiler, this.#log);
     this.#threads[pcpuId] = thread;
     return thread;
   }
@@ -112,5 +116,6 @@ export class PcpuPool {
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread?.terminate()));
+    await this.#compiler?.close();
   }
 }

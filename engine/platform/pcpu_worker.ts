@@ -5,7 +5,7 @@ import { Core } from '../core/core.ts';
 import { boardClock } from '../lib/clock.ts';
 import type { FromPcpu, Pcpu, PcpuSoftware, PcpuWorkerData } from './pcpu_if.ts';
 
-const { pcpuId, board, software, mailbox, port } = workerData as PcpuWorkerData;
+const { pcpuId, board, compiler, software, mailbox, port } = workerData as PcpuWorkerData;
 const send = (message: FromPcpu): void => port.postMessage(message);
 
 const entropy = new BigUint64Array(512);
@@ -27,7 +27,7 @@ const pcpu: Pcpu = {
     return entropy[--entropyLeft];
   },
   log: (line) => send({ log: line }),
-  createCore: (host) => new Core(board.module, board.memory, pcpuId, host, { jit: board.jit }),
+  createCore: (host) => new Core(board.module, board.memory, pcpuId, host, { jit: board.jit, compiler }),
 };
 
 const { start } = (await import(software)) as { start: PcpuSoftware };

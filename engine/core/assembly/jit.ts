@@ -32,6 +32,8 @@ declare function hostHot(at: usize, modeWord: u32): void;
 // Offsets in a pCPU block: engine/core/jit/layout.ts.
 const J_LEFT: usize = 0xf00;
 const J_EXIT: usize = 0xf04;
+const J_EXECUTED: usize = 0xf08;
+const J_ENTERED: usize = 0xf10;
 const J_ENTRIES: usize = 0x10_0000;
 const ENTRY_SLOTS: usize = 0x8000;
 
@@ -40,7 +42,7 @@ export const JIT_INTERPRET: u32 = 1;
 export const JIT_STATE: u32 = 2;
 export const JIT_STALE: u32 = 3;
 
-/** Executions of a block after which it is compiled; 0: nothing is compiled. */
+/** Executions of a block after which it is compiled, a power of two; 0: nothing is compiled. */
 export let jitThreshold: u32 = 0;
 export function setJitThreshold(executions: u32): void { jitThreshold = executions; }
 
@@ -54,6 +56,8 @@ export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
   store<i32>(c, left, J_LEFT);
   hostEnter(load<u32>(block, B_JIT), c, rip, load<u32>(block, B_JIT_ENTRY));
   store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + <u64><i64>(startLeft - load<i32>(c, J_LEFT)), S_INSTRUCTIONS);
+  store<u64>(c, load<u64>(c, J_EXECUTED) + <u64><i64>(left - load<i32>(c, J_LEFT)), J_EXECUTED);
+  store<u64>(c, load<u64>(c, J_ENTERED) + 1, J_ENTERED);
   return load<u32>(c, J_EXIT);
 }
 
@@ -62,7 +66,7 @@ export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
 @inline export function countBlock(block: usize, at: usize, modeWord: u32): void {
   const n = load<u32>(block, B_COUNT) + 1;
   store<u32>(block, n, B_COUNT);
-  if (n == jitThreshold) hostHot(at, modeWord);
+  if ((n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
 }
 
 // ---- called by compiled code
@@ -169,7 +173,6 @@ export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32,
   if (block != 0 && load<u32>(block, B_GENERATION) == generation) {
     store<u32>(block, entry < 0 ? 0 : fn, B_JIT);
     store<u32>(block, <u32>entry, B_JIT_ENTRY);
-    store<u32>(block, jitThreshold, B_COUNT); // does not ask again
   }
   if (entry < 0) return;
   const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);

@@ -1,132 +1,167 @@
 /**
- * The compiler of one pCPU: turns hot blocks into page functions and puts them into the table.
+ * A pCPU's side of the JIT: asks for hot pages to be compiled, and puts what was compiled into the table.
+ *
+ * With a compiler thread (compiler_worker.ts) pages are compiled there and taken over between two slices of run();
+ * without one they are compiled on the spot.
  *
  * @cover #Y 64-bit mode   #N other modes stay in the interpreter
  */
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { layout } from '../tables/layout.ts';
-import type { Decode } from './blocks.ts';
-import { findBlocks } from './blocks.ts';
-import type { Instruction } from './instruction.ts';
-import { readInstruction } from './instruction.ts';
-import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
+import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
+import { RecordPool, compileBatch } from './batch.ts';
+import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
-import { buildModule, exportName } from './module.ts';
+import { exportName } from './module.ts';
 
 /** The exports of the core that the compiler uses, beside those that compiled code imports. */
-export interface CompilerExports extends CoreFunctions {
+export interface CompilerExports extends CoreFunctions, DecoderExports {
   hotBlocks(page: number, mode: number, least: number, out: number): number;
-  decodeForJit(record: number, page: number, offset: number, mode: number): number;
   installEntry(at: number, mode: number, generation: number, fn: number, entry: number): void;
   forgetEntries(): void;
   dropDecoded(): void;
 }
 
-const MODE_LONG64 = 1;
-const RECORD_BYTES = 32;
-const ENDS = 0x100;
-const TOO_FAR = 0x200;
-/** Instructions of a page function. */
-const MAX_INSTRUCTIONS = 1500;
+/** The way to a compiler thread: requests go through the port, answers come back; `ready` counts them. */
+export interface CompilerLink { readonly port: MessagePort; readonly ready: Int32Array }
 
-export interface JitStatistics { functions: number; instructions: number; bytes: number; compileMs: number; flushes: number; refused: number }
+/** Answer of the compiler thread to the requests of a pCPU. */
+export interface CompiledModule {
+  readonly module: WebAssembly.Module;
+  readonly pages: readonly CompiledPage[];
+  /** Function number in the module of each page. */
+  readonly functions: readonly number[];
+}
+
+const MODE_LONG64 = 1;
+
+export interface JitStatistics { functions: number; instructions: number; requests: number; flushes: number; refused: number }
+
+interface PageState {
+  generation: number;
+  requests: number;
+  pending: boolean;
+  /** Offsets of the blocks of the last compilation, and their entries. */
+  leaders: Uint16Array;
+  entries: Int16Array | undefined;
+  fn: number;
+}
 
 export class JitCompiler {
   readonly limits = {
     /** Functions at once in the table; when it is full everything is forgotten. */
-    functions: 8192,
+    functions: 16384,
     /** Compilations of one page, whatever its code, after which the interpreter keeps it. */
-    compilations: 24,
+    compilations: 16,
   };
-  readonly statistics: JitStatistics = { functions: 0, instructions: 0, bytes: 0, compileMs: 0, flushes: 0, refused: 0 };
-  /** For inspection: called with every module's bytes. */
+  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, flushes: 0, refused: 0 };
+  /** For inspection: called with the bytes of modules compiled on the spot. */
   onModule: ((bytes: Uint8Array) => void) | undefined;
   readonly #memory: WebAssembly.Memory;
   readonly #table: WebAssembly.Table;
   readonly #core: CompilerExports;
   readonly #view: DataView;
-  readonly #bytes: Uint8Array;
+  readonly #list: number;
   readonly #least: number;
+  readonly #link: CompilerLink | undefined;
+  readonly #records: RecordPool;
+  readonly #pages = new Map<number, PageState>();
+  #seen = 0;
   #nextFunction = 1;
-  #nextRecord: number;
-  readonly #recordsBase: number;
-  readonly #recordsEnd: number;
-  readonly #compilations = new Map<number, number>();
 
-  constructor(memory: WebAssembly.Memory, table: WebAssembly.Table, core: CompilerExports, pcpuId: number, threshold: number) {
+  constructor(memory: WebAssembly.Memory, table: WebAssembly.Table, core: CompilerExports, pcpuId: number, threshold: number, link?: CompilerLink) {
     this.#memory = memory;
     this.#table = table;
     this.#core = core;
     this.#view = new DataView(memory.buffer);
-    this.#bytes = new Uint8Array(memory.buffer);
+    this.#list = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE + J.LIST;
     this.#least = Math.max(1, threshold >> 4);
-    const share = (RECORDS_END - RECORDS_BASE) / 4;
-    this.#recordsBase = RECORDS_BASE + share * pcpuId;
-    this.#recordsEnd = this.#recordsBase + share;
-    this.#nextRecord = this.#recordsBase;
+    this.#link = link;
+    const share = (RECORDS_END - RECORDS_BASE) / 8;
+    this.#records = new RecordPool(memory.buffer, RECORDS_BASE + share * (4 + pcpuId), RECORDS_BASE + share * (5 + pcpuId));
   }
 
-  /** The block at a wasm address has run often enough. */
+  /** The block at a wasm address has run often enough, and again so often since it was last told. */
   hot(at: number, mode: number): void {
     if ((mode & MODE_LONG64) === 0 || at < layout.RAM_BASE) return;
     const page = (at & ~0xfff) >>> 0;
-    const times = (this.#compilations.get(page) ?? 0) + 1;
-    this.#compilations.set(page, times);
-    if (times > this.limits.compilations) {
+    const generationAt = layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
+    const generation = this.#view.getUint32(generationAt, true);
+    const key = page + (mode & 0xfff);
+    let state = this.#pages.get(key);
+    if (state === undefined) {
+      state = { generation, requests: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, fn: 0 };
+      this.#pages.set(key, state);
+    }
+    const current = state.generation === generation;
+    if (state.pending && current) return;
+    if (current && state.entries !== undefined && state.leaders.includes(at & 0xfff)) {
+      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) this.#installEntries(page, mode, state); // the block was decoded anew
+      return;
+    }
+    if (state.requests >= this.limits.compilations) {
       this.statistics.refused += 1;
       return;
     }
-    this.compile(page, mode);
+    const count = this.#core.hotBlocks(page, mode, this.#least, this.#list);
+    if (count === 0) return;
+    const leaders = new Uint16Array(count);
+    for (let i = 0; i < count; i += 1) leaders[i] = this.#view.getUint16(this.#list + i * 2, true);
+    state.generation = generation;
+    state.requests += 1;
+    state.pending = true;
+    this.statistics.requests += 1;
+    const request: CompileRequest = { page, mode, generation, leaders };
+    if (this.#link !== undefined) this.#link.port.postMessage(request);
+    else this.#compileNow(request);
   }
 
-  compile(page: number, mode: number): void {
-    const started = performance.now();
-    const view = this.#view;
-    const core = this.#core;
-    const generationAt = layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
-    const generation = Atomics.load(new Uint32Array(this.#memory.buffer, generationAt, 1), 0);
-    if (this.#nextFunction >= this.limits.functions || this.#nextRecord + 0x1000 * RECORD_BYTES > this.#recordsEnd) this.flush();
-    const scratch = SCRATCH_RECORD;
-    const count = core.hotBlocks(page, mode, this.#least, scratch);
-    const leaders = new Set<number>();
-    for (let i = 0; i < count; i += 1) leaders.add(view.getUint16(scratch + i * 2, true));
-    const cache = new Map<number, Instruction | undefined>();
-    const decode: Decode = (offset) => {
-      if (cache.has(offset)) return cache.get(offset);
-      const answer = core.decodeForJit(scratch, page, offset, mode);
-      const length = answer & 0xff;
-      const i = (answer & TOO_FAR) !== 0 || offset + length > 0x1000 ? undefined : readInstruction(view, scratch, (answer & ENDS) !== 0);
-      cache.set(offset, i);
-      return i;
-    };
-    const blocks = findBlocks(leaders, decode, MAX_INSTRUCTIONS);
-    if (blocks.length === 0) return;
-    const records = new Map<Instruction, number>();
-    const record = (i: Instruction): number => {
-      let at = records.get(i);
-      if (at === undefined) {
-        at = this.#nextRecord;
-        this.#nextRecord += RECORD_BYTES;
-        this.#bytes.set(i.bytes, at);
-        records.set(i, at);
-      }
-      return at;
-    };
-    const bytes = buildModule([{ page, mode, generation, blocks }], record);
-    this.onModule?.(bytes);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+  /** Takes over what the compiler thread has finished. Only while no compiled code is on the stack. */
+  poll(): void {
+    const link = this.#link;
+    if (link === undefined || Atomics.load(link.ready, 0) === this.#seen) return;
+    for (;;) {
+      const received = receiveMessageOnPort(link.port);
+      if (received === undefined) return;
+      this.#seen = (this.#seen + 1) | 0;
+      this.#install(received.message as CompiledModule);
+    }
+  }
+
+  #compileNow(request: CompileRequest): void {
+    if (this.#records.full) return;
+    const built = compileBatch([request], this.#core, this.#view, SCRATCH_RECORD, this.#records);
+    if (built === undefined) return;
+    this.onModule?.(built.bytes);
+    this.#install({ module: new WebAssembly.Module(built.bytes), pages: built.pages, functions: [0] });
+  }
+
+  #install({ module, pages, functions }: CompiledModule): void {
+    if (this.#nextFunction + pages.length > this.limits.functions) this.flush();
+    const instance = new WebAssembly.Instance(module, {
       env: { memory: this.#memory, table: this.#table },
-      core: core as unknown as Record<string, CallableFunction>,
+      core: this.#core as unknown as Record<string, CallableFunction>,
     });
-    const fn = this.#nextFunction;
-    this.#nextFunction += 1;
-    if (fn >= this.#table.length) this.#table.grow(1024);
-    this.#table.set(fn, instance.exports[exportName(0)]);
-    for (const b of blocks) if (leaders.has(b.offset)) core.installEntry(page + b.offset, mode, generation, fn, b.entry ? b.index : -1);
-    const { statistics } = this;
-    statistics.functions += 1;
-    statistics.bytes += bytes.length;
-    for (const b of blocks) statistics.instructions += b.instructions.length;
-    statistics.compileMs += performance.now() - started;
+    pages.forEach((compiled, n) => {
+      const { page, mode, generation, leaders, entries } = compiled;
+      const fn = this.#nextFunction;
+      this.#nextFunction += 1;
+      if (fn >= this.#table.length) this.#table.grow(1024);
+      this.#table.set(fn, instance.exports[exportName(functions[n])]);
+      const state = this.#pages.get(page + (mode & 0xfff));
+      if (state === undefined || state.generation !== generation) return;
+      state.pending = false;
+      state.leaders = leaders;
+      state.entries = entries;
+      state.fn = fn;
+      this.#installEntries(page, mode, state);
+      this.statistics.functions += 1;
+      this.statistics.instructions += compiled.instructions;
+    });
+  }
+
+  #installEntries(page: number, mode: number, state: PageState): void {
+    state.leaders.forEach((offset, k) => this.#core.installEntry(page + offset, mode, state.generation, state.fn, state.entries![k]));
   }
 
   /** Forgets all compiled code. */
@@ -135,7 +170,7 @@ export class JitCompiler {
     this.#core.dropDecoded();
     for (let i = 1; i < this.#nextFunction; i += 1) this.#table.set(i, null);
     this.#nextFunction = 1;
-    this.#nextRecord = this.#recordsBase;
+    this.#pages.clear();
     this.statistics.flushes += 1;
   }
 }

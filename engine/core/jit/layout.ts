@@ -8,8 +8,13 @@ export const J = {
   LEFT: 0xf00,
   /** Why compiled code returned: EXIT_*. */
   EXIT: 0xf04,
+  /** u64 instructions executed by compiled code, and times it was entered from the run loop. */
+  EXECUTED: 0xf08,
+  ENTERED: 0xf10,
   /** Entry points by physical address: 16 bytes a slot: u32 address, u32 mode, u32 table index, u32 block. */
   ENTRIES: 0x10_0000,
+  /** The compiler's list of a page's blocks, u16 each. */
+  LIST: 0x18_0000,
 } as const;
 
 /** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */

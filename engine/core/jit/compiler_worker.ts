@@ -1,0 +1,83 @@
+/**
+ * The compiler's thread, one a NUC: compiles the pages that pCPUs ask for, several to a module.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { workerData, type MessagePort } from 'node:worker_threads';
+import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
+import { RecordPool, compileBatch } from './batch.ts';
+import type { CompiledModule } from './compiler.ts';
+import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
+
+export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAssembly.Memory; control: MessagePort }
+/** A pCPU's link arrives through the control port. */
+export interface Connect { port: MessagePort; ready: Int32Array }
+
+/** Pages in one module at most. */
+const BATCH = 16;
+
+interface Finished { readonly module: WebAssembly.Module; readonly fn: number; readonly page: CompiledPage }
+interface Waiting { readonly request: CompileRequest; readonly to: Connect }
+
+const { module, memory, control } = workerData as CompilerWorkerData;
+// Baseline code is made here, not by the pCPU that calls a function first.
+setFlagsFromString('--no-wasm-lazy-compilation');
+
+const unused = (): never => { throw new Error('the compiler executes nothing'); };
+const core = new WebAssembly.Instance(module, {
+  env: { memory }, host: { unwind: unused, vmexit: unused, timeNs: unused, enter: unused, hot: unused },
+}).exports as unknown as DecoderExports;
+const view = new DataView(memory.buffer);
+const records = new RecordPool(memory.buffer, RECORDS_BASE, RECORDS_BASE + (RECORDS_END - RECORDS_BASE) / 2);
+/** What was compiled last of each page, for the other pCPUs. */
+const finished = new Map<number, Finished>();
+const waiting: Waiting[] = [];
+let scheduled = false;
+
+const keyOf = (r: CompileRequest): number => r.page + (r.mode & 0xfff);
+
+function answer(to: Connect, message: CompiledModule): void {
+  to.port.postMessage(message);
+  Atomics.add(to.ready, 0, 1);
+}
+
+function known(request: CompileRequest): Finished | undefined {
+  const last = finished.get(keyOf(request));
+  if (last === undefined || last.page.generation !== request.generation) return undefined;
+  return request.leaders.every((offset) => last.page.leaders.includes(offset)) ? last : undefined;
+}
+
+function compileWaiting(): void {
+  scheduled = false;
+  const batch: Waiting[] = [];
+  while (batch.length < BATCH && waiting.length > 0) {
+    const next = waiting.shift()!;
+    const last = known(next.request);
+    if (last !== undefined) answer(next.to, { module: last.module, pages: [last.page], functions: [last.fn] });
+    else batch.push(next);
+  }
+  if (batch.length > 0 && !records.full) {
+    // A pCPU's pages are answered together; pages that two pCPUs ask for at once are compiled for both.
+    for (const to of new Set(batch.map((w) => w.to))) {
+      const requests = batch.filter((w) => w.to === to).map((w) => w.request);
+      const built = compileBatch(requests, core, view, SCRATCH_RECORD, records);
+      if (built === undefined) continue;
+      const compiled = new WebAssembly.Module(built.bytes);
+      built.pages.forEach((page, fn) => finished.set(keyOf(page), { module: compiled, fn, page }));
+      answer(to, { module: compiled, pages: built.pages, functions: built.pages.map((_, n) => n) });
+    }
+  }
+  if (waiting.length > 0) schedule();
+}
+
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(compileWaiting);
+}
+
+control.on('message', (to: Connect) => {
+  to.port.on('message', (request: CompileRequest) => {
+    waiting.push({ request, to });
+    schedule();
+  });
+});
