@@ -5,6 +5,8 @@ import { STATUS } from './undefined.ts';
 const PF_VECTOR = 14;
 /** Both machines ran until their limit: where they were then is chance. */
 const ENDLESS = 0x1100;
+/** TF IF DF IOPL NT AC ID. RF in a pushed image depends on the kind of fault. */
+const SYSTEM_FLAGS = 0x24_7700;
 const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
 
 /** FXSAVE-like bytes that depend on the processor's model: FOP, FIP, FDP, FCS, FDS, MXCSR_MASK. */
@@ -36,8 +38,7 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
   const rip = host.readBigUInt64LE(h + OUT.RIP), ourRip = ours.readBigUInt64LE(o + OUT.RIP);
   if (rip !== ourRip) out.push(`rip ${hex(rip)}, got ${hex(ourRip)}`);
   const faulted = hostVector !== 3;
-  // RF in the pushed image depends on the kind of fault; TF, AC and the rest must agree
-  const mask = (STATUS | 0x400) & ~(!faulted ? undefinedFlags : info.maskFaultFlags ? STATUS : 0);
+  const mask = (STATUS | SYSTEM_FLAGS) & ~(!faulted ? undefinedFlags : info.maskFaultFlags ? STATUS : 0);
   const flags = Number(host.readBigUInt64LE(h + OUT.RFLAGS)) & mask, ourFlags = Number(ours.readBigUInt64LE(o + OUT.RFLAGS)) & mask;
   if (flags !== ourFlags) out.push(`flags ${flagNames(flags)}, got ${flagNames(ourFlags)}`);
   if (!info.undefinedResult) {
@@ -45,6 +46,12 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
     for (let i = 0; i < count; i += 1) {
       const a = host.readBigUInt64LE(h + OUT.GPR + i * 8), b = ours.readBigUInt64LE(o + OUT.GPR + i * 8);
       if (mode === 1 ? BigInt.asUintN(32, a) !== BigInt.asUintN(32, b) : a !== b) out.push(`${GPR_NAMES[i]} ${hex(a)}, got ${hex(b)}`);
+    }
+  }
+  if (mode === 0) {
+    for (const [name, at] of [['fs base', OUT.FS_BASE], ['gs base', OUT.GS_BASE]] as const) {
+      const a = host.readBigUInt64LE(h + at), b = ours.readBigUInt64LE(o + at);
+      if (a !== b) out.push(`${name} ${hex(a)}, got ${hex(b)}`);
     }
   }
   compareFx(info, mode, faulted, host, ours, h + OUT.FX, o + OUT.FX, out);
@@ -127,7 +134,7 @@ function approximatelyEqual(host: Buffer, ours: Buffer, h: number, o: number): b
 function reversed(b: Buffer, at: number): string { return Buffer.from(b.subarray(at, at + 16)).reverse().toString('hex'); }
 
 function flagNames(flags: number): string {
-  const names: Array<[number, string]> = [[1, 'CF'], [4, 'PF'], [0x10, 'AF'], [0x40, 'ZF'], [0x80, 'SF'], [0x400, 'DF'], [0x800, 'OF']];
+  const names: Array<[number, string]> = [[1, 'CF'], [4, 'PF'], [0x10, 'AF'], [0x40, 'ZF'], [0x80, 'SF'], [0x100, 'TF'], [0x200, 'IF'], [0x400, 'DF'], [0x800, 'OF'], [0x1000, 'IOPL0'], [0x2000, 'IOPL1'], [0x4000, 'NT'], [0x4_0000, 'AC'], [0x20_0000, 'ID']];
   const set = names.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
   return set.length === 0 ? 'none' : set.join(' ');
 }

@@ -1,5 +1,5 @@
 /**
- * node test/differential/decoder.ts [--cases N] [--seed S] [--limit N]
+ * node test/differential/decoder.ts [--cases N] [--seed S] [--limit N] [--record]
  *
  * Compares the core's decoder with iced-x86: which byte strings are instructions at all, their lengths, and for those
  * that are instructions on both sides the whole record: operand and address size, registers, memory operand, segment,
@@ -14,6 +14,7 @@ import { OP_NAMES } from '../../engine/core/gen/ops.ts';
 import { layout } from '../../engine/core/tables/layout.ts';
 import { recordDifference } from './decoder_record.ts';
 import { Random } from './random.ts';
+import { recordResults } from './results.ts';
 
 /** Mode words of assembly/cpu.ts: protected mode 16-bit, flat protected 32-bit, 64-bit. */
 const MODES = { 16: 8, 32: 2 | 4 | 8 | 64, 64: 1 | 8 | 128 } as const;
@@ -140,5 +141,6 @@ if (import.meta.main) {
   for (const m of mismatches) console.log(`${m.bits}-bit  ${m.bytes}\n    ours: ${m.ours}\n    iced: ${m.iced}`);
   for (const [name, { cases, invalid }] of Object.entries(maps)) console.log(`${name.padEnd(10)}${String(cases).padStart(10)} byte strings, ${String(invalid).padStart(9)} of them no instruction`);
   console.log(`${compared} byte strings compared, ${instructions} records compared, ${mismatches.length} mismatches`);
+  if (process.argv.includes('--record')) recordResults({ decoder: { seed, cases: compared, records: instructions, mismatches: mismatches.length } });
   process.exitCode = mismatches.length === 0 ? 0 : 1;
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from 'iced-x86';
 import { loadCoreModule } from '../../engine/core/core.ts';
-import { CODE_ADDRESS, GPR_NAMES, IN, FX, OUT, Batch } from './case.ts';
+import { CODE_ADDRESS, GPR_NAMES, IN, FX, OUT, Batch, placeWindow } from './case.ts';
 import { difference } from './compare.ts';
 import { generateCase, loadSources, type Source } from './generate.ts';
 import { Interpreter } from './interpreter.ts';
@@ -33,6 +33,8 @@ export interface ClassResult {
   readonly first: Mismatch[];
   /** Mismatches by op. */
   readonly byOp: Map<string, number>;
+  /** Cases by op. */
+  readonly ops: Map<string, number>;
 }
 
 export interface Options {
@@ -67,12 +69,13 @@ export async function runDifferential(options: Options): Promise<{ classes: Clas
   if (sources.length === 0 && !SEQUENCES.includes(options.family as SequenceKind)) throw new Error(`no instructions match ${options.family ?? ''} ${options.op ?? ''}`.trim());
   const classes: ClassResult[] = [];
   const runClass = (family: string, cases: number, generate: (batch: Batch, at: number, r: Random) => void): void => {
-    const result: ClassResult = { family, cases: 0, faults: 0, mismatches: 0, first: [], byOp: new Map() };
+    const result: ClassResult = { family, cases: 0, faults: 0, mismatches: 0, first: [], byOp: new Map(), ops: new Map() };
     classes.push(result);
     const r = new Random(options.seed ^ hash(family));
     for (let done = 0; done < cases; done += BATCH) {
       const size = Math.min(BATCH, cases - done);
       const batch = new Batch(size);
+      placeWindow(r.chance(0.3));
       for (let i = 0; i < size; i += 1) generate(batch, done + i, r);
       compareBatch(batch, interpreter, result, options.keep);
     }
@@ -101,6 +104,7 @@ function compareBatch(batch: Batch, interpreter: Interpreter, result: ClassResul
     const at = i * OUT.BYTES;
     if (host.readUInt32LE(at) !== 3) result.faults += 1;
     const info = batch.infos[i];
+    for (const op of info.ops) result.ops.set(op, (result.ops.get(op) ?? 0) + 1);
     const what = difference(info, batch.mode(i), host, ours, at, at);
     if (what === null) continue;
     result.mismatches += 1;
@@ -139,6 +143,7 @@ function describe(batch: Batch, i: number): string {
   const b = batch.bytes, o = batch.offset(i);
   const parts = GPR_NAMES.map((name, n) => `${name}=${b.readBigUInt64LE(o + IN.GPR + n * 8).toString(16)}`);
   parts.push(`rflags=${b.readBigUInt64LE(o + IN.RFLAGS).toString(16)}`);
+  parts.push(`fs=${b.readBigUInt64LE(o + IN.FS_BASE).toString(16)} gs=${b.readBigUInt64LE(o + IN.GS_BASE).toString(16)}`);
   const fx = o + IN.FX;
   const { family } = batch.infos[i];
   if (family === 'x87' || family === 'mmx' || family === 'fxsave' || family === 'x87_sequence') {

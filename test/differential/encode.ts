@@ -4,16 +4,28 @@
  * @spec SDM vol. 2, chapter 2
  */
 import { IMM, PREFIX, SIZE, type Form } from '../../engine/core/tables/encoding.ts';
-import { CODE_ADDRESS, WINDOW_ADDRESS, WINDOW_BYTES } from './case.ts';
+import { CODE_ADDRESS, WINDOW_ADDRESS, WINDOW_BYTES, windowCrossing } from './case.ts';
 import { Random, integer } from './random.ts';
 
 const MASK64 = 0xffff_ffff_ffff_ffffn;
 const MASK32 = 0xffff_ffffn;
-const RSP = 4; const RBP = 5;
+const RBX = 3; const RSP = 4; const RBP = 5; const RSI = 6; const RDI = 7;
 const MAP_BYTES = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
 
 /** Memory operands that fault unless aligned get an aligned address most of the time. */
 const ALIGNED = /^(MOVAP|MOVNTP|MOVNTDQ|MOVDQA|FXSAVE|FXRSTOR|CMPXCHG16B|XSAVE|XRSTOR)|_XMM$|PS$|PD$|^AES|^SHA|^P[A-Z0-9]+$/;
+
+/** FS and GS bases of a case, near enough to the window for every addressing form: 0, small, or just below 2^64. */
+export function segmentBases(r: Random): readonly [bigint, bigint] {
+  const base = (): bigint => {
+    switch (r.below(3)) {
+      case 0: return 0n;
+      case 1: return BigInt(r.below(0x1000_0000));
+      default: return MASK64 + 1n - BigInt(1 + r.below(0x1000_0000));
+    }
+  };
+  return [base(), base()];
+}
 
 export class Encoder {
   readonly #form: Form;
@@ -33,8 +45,13 @@ export class Encoder {
   readonly #start: number;
   /** Memory operands without registers only: an earlier instruction may have changed any of them. */
   readonly #absolute: boolean;
+  /** FS and GS bases. */
+  readonly bases: readonly [bigint, bigint];
+  /** Of the segment in use. */
+  #segmentBase = 0n;
 
-  constructor(form: Form, mode: number, r: Random, gpr: BigUint64Array, pinned: ReadonlySet<number>, start = CODE_ADDRESS, absolute = false) {
+  constructor(form: Form, mode: number, r: Random, gpr: BigUint64Array, pinned: ReadonlySet<number>, start = CODE_ADDRESS, absolute = false, bases = segmentBases(r)) {
+    this.bases = bases;
     this.#start = start;
     this.#absolute = absolute;
     this.#form = form;
@@ -53,11 +70,16 @@ export class Encoder {
     let p66 = false;
     if (form.prefix === PREFIX.any && !vex && r.chance(0.3) && !this.#branches) { prefixes.push(0x66); p66 = true; }
     if (form.prefix === PREFIX.NFx && r.chance(0.3)) { prefixes.push(0x66); p66 = true; }
-    const address67 = !vex && r.chance(memory || form.imm === IMM.mo || family === 'string' ? 0.06 : 0.01) && long;
+    const address67 = !vex && r.chance(memory || form.imm === IMM.mo || family === 'string' ? 0.06 : 0.01) && (long || !this.#absolute);
     if (address67) prefixes.push(0x67);
     if (form.row.lock && (memory ? r.chance(0.3) : r.chance(0.01))) prefixes.push(0xf0);
     // CS: forbids stores in 32-bit code; whether x87 looks before it finds an unmasked exception is the processor's matter
-    if (r.chance(0.03) && !vex) prefixes.push(r.pick(family.startsWith('x87') ? [0x36, 0x3e, 0x26] : [0x2e, 0x36, 0x3e, 0x26]));
+    if (!vex && r.chance(long ? 0.06 : 0.01) && (long || !/^(x87|mmx)/.test(family))) {
+      const which = r.below(2);
+      prefixes.push(0x64 + which);
+      if (long) this.#useSegment(this.bases[which]);
+    }
+    if (r.chance(0.03) && !vex && (long || !prefixes.includes(0x64) && !prefixes.includes(0x65))) prefixes.push(r.pick(family.startsWith('x87') ? [0x36, 0x3e, 0x26] : [0x2e, 0x36, 0x3e, 0x26]));
     if (family === 'string' && r.chance(0.6)) prefixes.push(r.pick([0xf2, 0xf3]));
     prefixes = shuffle(prefixes, r);
     if (!vex) {
@@ -108,10 +130,18 @@ export class Encoder {
     const bytes = Buffer.from(head);
     if (this.#ripAt >= 0) { // RIP-relative: the displacement counts from the next instruction
       const at = head.length - immediates.length - 4;
-      bytes.writeInt32LE((this.target - (this.#start + bytes.length)) | 0, at);
+      bytes.writeInt32LE((this.target - Number(BigInt.asIntN(64, this.#segmentBase)) - (this.#start + bytes.length)) | 0, at);
     }
     if (this.#branches && form.hasModRm && !memory) this.#gpr[(rexB << 3) | rm] = this.#codePointer();
     return bytes;
+  }
+
+  /** FS- or GS-relative from here on; registers that instructions use without naming them move along. */
+  #useSegment(base: bigint): void {
+    this.#segmentBase = base;
+    const { op } = this.#form.row;
+    const register = /^(MOVS|CMPS|LODS)$/.test(op) ? RSI : op === 'XLAT' ? RBX : /^MASKMOV/.test(op) ? RDI : -1;
+    if (register >= 0) this.#gpr[register] = (this.#gpr[register] - base) & MASK64;
   }
 
   /** Puts code addresses where branches look for them. */
@@ -134,6 +164,7 @@ export class Encoder {
     if (r.chance(0.02)) return WINDOW_ADDRESS + WINDOW_BYTES - r.below(17); // the end of the page
     const { op } = this.#form.row;
     const bytes = /^(F?XSAVE|FXRSTOR|XRSTOR)/.test(op) ? 576 : /^F(RSTOR|NSAVE|LDENV|NSTENV)/.test(op) ? 108 : 64;
+    if (windowCrossing >= 0 && bytes === 64 && r.chance(ALIGNED.test(op) ? 0.02 : 0.2)) return WINDOW_ADDRESS + windowCrossing - r.below(17);
     const offset = r.below(WINDOW_BYTES - bytes + 1);
     const aligned = ALIGNED.test(op) && r.chance(0.95) ? (/^X/.test(op) ? offset & ~63 : offset & ~15) : r.chance(0.5) ? offset & ~7 : offset;
     return WINDOW_ADDRESS + aligned;
@@ -142,15 +173,22 @@ export class Encoder {
   /** ModRM, SIB and displacement for an address in the window; sets the registers to suit. */
   #memory(address67: boolean, x: number, b: number): { mod: number; rm: number; bytes: number[]; x: number; b: number } {
     const r = this.#r, long = this.#mode === 0;
+    if (address67 && !long) { // below 64 KiB, where nothing is: the page fault tells the address
+      this.target = 0;
+      const mod = r.below(3), rm = r.below(8);
+      const bytes = mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0;
+      return { mod, rm, bytes: Array.from({ length: bytes }, () => r.below(256)), x, b };
+    }
     this.target = this.#target();
     const width = long && !address67 ? MASK64 : MASK32;
-    const target = BigInt(this.target);
+    const target = BigInt(this.target) - this.#segmentBase;
+    const near = Number(BigInt.asIntN(64, target));
     const free = (register: number): boolean => !this.#pinned.has(register) && register !== RSP;
     const junk = address67 && r.chance(0.5) ? r.u64() & ~MASK32 : 0n; // 67: upper halves do not matter
     if (this.#absolute || r.chance(0.15)) { // no registers
       if (long && r.chance(0.6)) { this.#ripAt = 1; return { mod: 0, rm: 5, bytes: [0, 0, 0, 0], x, b }; }
-      if (!long && r.chance(0.5)) return { mod: 0, rm: 5, bytes: le32(this.target), x, b };
-      return { mod: 0, rm: 4, bytes: [0x25, ...le32(this.target)], x: 0, b };
+      if (!long && r.chance(0.5)) return { mod: 0, rm: 5, bytes: le32(near), x, b };
+      return { mod: 0, rm: 4, bytes: [0x25, ...le32(near)], x: 0, b };
     }
     const mod = r.below(3);
     const disp = mod === 0 ? 0n : mod === 1 ? BigInt(r.below(256) - 128) : BigInt.asIntN(32, integer(r) >> BigInt(r.below(20)));
@@ -205,7 +243,8 @@ export class Encoder {
       case IMM.cz: return bytes(4, BigInt(r.below(200)));
       case IMM.mo: {
         this.target = this.#target();
-        return bytes(this.#mode === 0 && !address67 ? 8 : 4, BigInt(this.target));
+        if (this.#mode === 1 && address67) { this.target = 0; return bytes(2); }
+        return bytes(this.#mode === 0 && !address67 ? 8 : 4, (BigInt(this.target) - this.#segmentBase) & MASK64);
       }
       default: return [];
     }

@@ -3,12 +3,13 @@
  * likely to do something.
  *
  * @cover #Y prefixes, REX, VEX, all ModRM addressing forms, faulting operands, 64-bit and compatibility mode
- *        #N system instructions, segment loads, FS-relative operands (the host's FS base belongs to its C library)
+ *        #Y FS- and GS-relative operands, operands across pages, 16-bit addressing (in 32-bit code, where it faults or is LEA's)
+ *        #N system instructions, segment loads, 16-bit code
  */
 import type { OpcodeRow } from '../../engine/core/tables/opcode_row.ts';
 import { parseRow, type Form } from '../../engine/core/tables/encoding.ts';
 import { loadFamilies } from '../../engine/core/tables/opcodes/index.ts';
-import { Batch, CODE_BYTES, IN, WINDOW_ADDRESS, type CaseInfo } from './case.ts';
+import { Batch, CODE_BYTES, IN, WINDOW_ADDRESS, WINDOW_BYTES, type CaseInfo } from './case.ts';
 import { Encoder } from './encode.ts';
 import { Random, integer } from './random.ts';
 import { fillState } from './state.ts';
@@ -17,9 +18,9 @@ import { STATUS, undefinedAfter } from './undefined.ts';
 /** Ops that cannot be compared: they reach the host's kernel, its clocks or its descriptor tables. */
 const EXCLUDED = new Set([
   'INT1', 'INT3', 'INT_I', 'INTO', 'SYSCALL', 'SYSRET', 'SYSENTER', 'SYSEXIT', 'RDTSC', 'RDTSCP', 'RDPMC', 'CPUID', 'RDRAND', 'RDSEED', 'RDPID',
-  'VMCALL', 'XGETBV', 'XSETBV', 'CLAC', 'STAC', 'POPF', 'UD0',
+  'VMCALL', 'XGETBV', 'XSETBV', 'CLAC', 'STAC', 'UD0',
 ]);
-const SYSTEM_OPS = new Set(['LFENCE', 'MFENCE', 'SFENCE', 'CLFLUSH', 'PAUSE']);
+const SYSTEM_OPS = new Set(['LFENCE', 'MFENCE', 'SFENCE', 'CLFLUSH', 'PAUSE', 'RDFSBASE', 'RDGSBASE', 'WRFSBASE', 'WRGSBASE']);
 
 export interface Source { readonly family: string; readonly forms: readonly Form[] }
 
@@ -52,6 +53,7 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   let rflags = 0x202 | (r.u32() & STATUS) | (r.chance(0.1) ? 0x400 : 0);
   const pinned = fillState(b.subarray(o, o + IN.BYTES), gpr, source.family, form, mode, r);
 
+  if (row.op === 'PUSHF' || row.op === 'POPF') rflags |= r.u32() & 0x20_4000; // ID, NT
   const encoder = new Encoder(form, mode, r, gpr, pinned);
   const bytes = encoder.encode(source.family);
   bytes.copy(b, o);
@@ -61,7 +63,13 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   b.writeUInt32LE(mode, o + IN.MODE);
   for (let i = 0; i < 16; i += 1) b.writeBigUInt64LE(gpr[i], o + IN.GPR + i * 8);
   b.writeBigUInt64LE(BigInt(rflags), o + IN.RFLAGS);
+  b.writeBigUInt64LE(encoder.bases[0], o + IN.FS_BASE);
+  b.writeBigUInt64LE(encoder.bases[1], o + IN.GS_BASE);
   encoder.pointers(b.subarray(o + IN.WINDOW, o + IN.BYTES), r);
+  if (row.op === 'POPF') {
+    const at = Number(gpr[4] & 0xffff_ffffn) - WINDOW_ADDRESS;
+    if (at >= 0 && at + 8 <= WINDOW_BYTES) b.writeBigUInt64LE(BigInt((r.u32() & (r.chance(0.9) ? 0x3f_7fff : -1)) >>> 0), o + IN.WINDOW + at);
+  }
   batch.infos.push(infoOf(source.family, form, encoder, gpr));
 }
 

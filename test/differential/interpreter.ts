@@ -5,19 +5,22 @@
 import { Core, EXIT, createMemory } from '../../engine/core/core.ts';
 import { S } from '../../engine/core/gen/state.ts';
 import { layout } from '../../engine/core/tables/layout.ts';
-import { CODE_ADDRESS, CODE_PAGE, DATA_PAGE, FX, IN, OUT, WINDOW_BYTES, type Batch } from './case.ts';
+import { CODE_ADDRESS, CODE_PAGE, DATA_PAGE, FX, IN, OUT, WINDOW_BYTES, windowCrossing, type Batch } from './case.ts';
 
 const RAM_BYTES = 4 << 20;
 const TABLES = 0x10_0000;
 const CODE_HPA = 0x20_0000;
 const DATA_HPA = 0x20_1000;
+/** Of the second data page: not next to the first, so that what crosses pages shows. */
+const DATA2_HPA = 0x20_3000;
 const SELECTOR = { USER32: 0x23, USER_DATA: 0x2b, USER64: 0x33 } as const;
 const USER_PAGE = 7n; // present, writable, user
 const VECTOR_BP = 3;
 const VECTOR_GP = 13;
 /** Ends a case: #GP at CPL 3. */
 const HLT = 0xf4;
-const CS = 1;
+const CS = 1; const FS = 4; const GS = 5;
+const UNUSABLE = 0x1_0000;
 
 export class Interpreter {
   readonly #core: Core;
@@ -39,7 +42,7 @@ export class Interpreter {
     this.#ram.fill(HLT, CODE_HPA, CODE_HPA + 4096);
   }
 
-  /** A page table entry for each of the two pages; nothing else is mapped. */
+  /** A page table entry for each of the pages; nothing else is mapped. */
   #map(): void {
     const set = (table: number, index: number, value: bigint): void => { this.#ram.writeBigUInt64LE(value, TABLES + table * 4096 + index * 8); };
     set(0, 0, BigInt(TABLES + 0x1000) | USER_PAGE);
@@ -51,10 +54,17 @@ export class Interpreter {
     const core = this.#core;
     core.setU64(S.CR3, BigInt(TABLES));
     core.setU64(S.CR0, 0x8001_0033n); // PG WP NE ET MP PE
-    core.setU64(S.CR4, 0x4_0620n); //   OSXSAVE OSXMMEXCPT OSFXSR PAE
+    core.setU64(S.CR4, 0x5_0620n); //   OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE
     core.setU64(S.IA32_EFER, 0xd01n); // NXE LMA LME SCE
     core.setU64(S.XCR0, 3n);
     core.setU32(S.EXCEPTION_BITMAP, 0xffff_ffff);
+  }
+
+  /** The second data page is there when the window reaches into it. */
+  #mapSecond(): void {
+    const at = TABLES + 4 * 4096 + (((DATA_PAGE >>> 12) & 511) + 1) * 8;
+    this.#ram.writeBigUInt64LE(windowCrossing < 0 ? 0n : BigInt(DATA2_HPA) | USER_PAGE, at);
+    this.#core.flushTlb();
   }
 
   #setMode(mode: number): void {
@@ -66,6 +76,10 @@ export class Interpreter {
       core.setU32(S.SEG_ATTR + i * 4, i === CS ? (mode === 0 ? 0xa0fb : 0xc0fb) : 0xc0f3);
       core.setU16(S.SEG_SELECTOR + i * 2, i === CS ? (mode === 0 ? SELECTOR.USER64 : SELECTOR.USER32) : SELECTOR.USER_DATA);
     }
+    for (const s of [FS, GS]) { // null selectors, of no matter in 64-bit mode
+      core.setU16(S.SEG_SELECTOR + s * 2, 0);
+      core.setU32(S.SEG_ATTR + s * 4, mode === 0 ? 0xc0f3 : UNUSABLE);
+    }
     core.syncAfterStateWrite();
     this.#mode = mode;
   }
@@ -73,6 +87,7 @@ export class Interpreter {
   /** Runs a batch; the outcomes have the native helper's form. */
   run(batch: Batch): Buffer {
     const out = Buffer.alloc(batch.count * OUT.BYTES);
+    this.#mapSecond();
     this.#ram.fill(HLT, CODE_HPA, CODE_HPA + 4096); // the helper is a new process for each batch
     for (let i = 0; i < batch.count; i += 1) this.#runCase(batch, i, out.subarray(i * OUT.BYTES, (i + 1) * OUT.BYTES));
     return out;
@@ -87,11 +102,18 @@ export class Interpreter {
     input.copy(ram, codeAt, o, o + length);
     ram.fill(HLT, codeAt + length, codeAt + 320); // as far as the helper does
     this.#generation[CODE_HPA >> 12] += 1; // the core has not seen the code change
-    ram.fill(0, DATA_HPA, DATA_HPA + 4096 - WINDOW_BYTES);
-    input.copy(ram, DATA_HPA + 4096 - WINDOW_BYTES, o + IN.WINDOW, o + IN.BYTES);
+    const inFirst = windowCrossing < 0 ? WINDOW_BYTES : windowCrossing;
+    ram.fill(0, DATA_HPA, DATA_HPA + 4096 - inFirst);
+    input.copy(ram, DATA_HPA + 4096 - inFirst, o + IN.WINDOW, o + IN.WINDOW + inFirst);
+    if (inFirst < WINDOW_BYTES) {
+      ram.fill(0, DATA2_HPA, DATA2_HPA + 4096);
+      input.copy(ram, DATA2_HPA, o + IN.WINDOW + inFirst, o + IN.BYTES);
+    }
     input.copy(state, S.GPR, o + IN.GPR, o + IN.GPR + 128);
     this.#loadFx(input, o + IN.FX);
     if (mode !== this.#mode) this.#setMode(mode);
+    core.setU64(S.SEG_BASE + FS * 8, input.readBigUInt64LE(o + IN.FS_BASE));
+    core.setU64(S.SEG_BASE + GS * 8, input.readBigUInt64LE(o + IN.GS_BASE));
     core.setU64(S.RIP, BigInt(CODE_ADDRESS));
     core.setU32(S.INTERRUPTIBILITY, 0);
     core.setU32(S.EXIT_INTR_ERROR_CODE, 0);
@@ -108,7 +130,10 @@ export class Interpreter {
     out.writeBigUInt64LE(BigInt(core.flags()), OUT.RFLAGS);
     state.copy(out, OUT.GPR, S.GPR, S.GPR + 128);
     this.#storeFx(out, OUT.FX);
-    ram.copy(out, OUT.WINDOW, DATA_HPA + 4096 - WINDOW_BYTES, DATA_HPA + 4096);
+    out.writeBigUInt64LE(core.u64(S.SEG_BASE + FS * 8), OUT.FS_BASE);
+    out.writeBigUInt64LE(core.u64(S.SEG_BASE + GS * 8), OUT.GS_BASE);
+    ram.copy(out, OUT.WINDOW, DATA_HPA + 4096 - inFirst, DATA_HPA + 4096);
+    if (inFirst < WINDOW_BYTES) ram.copy(out, OUT.WINDOW + inFirst, DATA2_HPA, DATA2_HPA + WINDOW_BYTES - inFirst);
   }
 
   #loadFx(from: Buffer, at: number): void {

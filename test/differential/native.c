@@ -6,7 +6,7 @@
  * (HLT behind the code) or by the exception that the code raises. So one signal serves as the end of one case and the
  * beginning of the next, and every register, x87 and XMM included, is exactly what the case asks for.
  *
- * Input:  u32 count, u32 reserved, then count * struct case_in.   Output: count * struct case_out.
+ * Input:  u32 count, u32 address of the window, then count * struct case_in.   Output: count * struct case_out.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <ucontext.h>
@@ -35,8 +36,10 @@ struct case_in {
   uint32_t mode; /* 0: 64-bit, 1: 32-bit code segment */
   uint64_t gpr[16];
   uint64_t rflags;
+  uint64_t fs_base; /* 64-bit code only: in 32-bit code FS and GS are null selectors */
+  uint64_t gs_base;
   uint8_t fx[FX_BYTES];
-  uint8_t window[WINDOW]; /* the last bytes of the data page; what follows is not mapped */
+  uint8_t window[WINDOW]; /* at the address in the header; the pages it touches are mapped, no others */
 };
 struct case_out {
   uint32_t vector;
@@ -45,6 +48,8 @@ struct case_out {
   uint64_t rip;
   uint64_t rflags;
   uint64_t gpr[16];
+  uint64_t fs_base;
+  uint64_t gs_base;
   uint8_t fx[FX_BYTES];
   uint8_t window[WINDOW];
 };
@@ -54,6 +59,14 @@ static struct case_in *input;
 static struct case_out *output;
 static uint32_t count, at;
 static int running;
+static uint8_t *window;
+static size_t data_bytes;
+static int has_bases; /* the kernel lets programs set FS and GS bases by instructions */
+static uint64_t own_fs, own_gs;
+
+static uint64_t read_fs(void) { uint64_t v; __asm__ volatile("rdfsbase %0" : "=r"(v)); return v; }
+static uint64_t read_gs(void) { uint64_t v; __asm__ volatile("rdgsbase %0" : "=r"(v)); return v; }
+static void write_bases(uint64_t fs, uint64_t gs) { __asm__ volatile("wrfsbase %0\n\twrgsbase %1" : : "r"(fs), "r"(gs) : "memory"); }
 
 static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                               REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -84,8 +97,8 @@ static void load(ucontext_t *uc, const struct case_in *in) {
   uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
   memset(code + CODE_OFFSET, HLT, 320);
   memcpy(code + CODE_OFFSET, in->code, in->length);
-  memset(data, 0, PAGE - WINDOW);
-  memcpy(data + PAGE - WINDOW, in->window, WINDOW);
+  memset(data, 0, data_bytes);
+  memcpy(window, in->window, WINDOW);
   for (int i = 0; i < 16; i++) uc->uc_mcontext.gregs[order[i]] = (greg_t)in->gpr[i];
   uc->uc_mcontext.gregs[REG_EFL] = (greg_t)in->rflags;
   uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(CODE_BASE + CODE_OFFSET);
@@ -112,14 +125,23 @@ static void store(ucontext_t *uc, const struct case_in *in, struct case_out *out
   out->rflags = (uint64_t)uc->uc_mcontext.gregs[REG_EFL];
   for (int i = 0; i < 16; i++) out->gpr[i] = (uint64_t)uc->uc_mcontext.gregs[order[i]];
   memcpy(out->fx, uc->uc_mcontext.fpregs, FX_BYTES);
-  memcpy(out->window, (uint8_t *)DATA_BASE + PAGE - WINDOW, WINDOW);
+  memcpy(out->window, window, WINDOW);
 }
 
 static void next(int sig, siginfo_t *info, void *context) {
   ucontext_t *uc = context;
   (void)info;
+  __builtin_ia32_writeeflags_u64(0x202); /* the kernel leaves AC set: nothing unaligned before this */
+  uint64_t fs = 0, gs = 0;
+  if (has_bases) { /* first of all: the C library's own data lies behind FS */
+    fs = read_fs();
+    gs = read_gs();
+    write_bases(own_fs, own_gs);
+  }
   if (running) {
     store(uc, &input[at], &output[at]);
+    output[at].fs_base = fs;
+    output[at].gs_base = gs;
     if (sig == SIGVTALRM) output[at].vector = ENDLESS;
     at++;
   }
@@ -131,6 +153,9 @@ static void next(int sig, siginfo_t *info, void *context) {
   struct itimerval limit = {.it_value = {.tv_usec = 300000}}; /* of processor time, for this case */
   setitimer(ITIMER_VIRTUAL, &limit, NULL);
   load(uc, &input[at]);
+  /* NT and ID are not in the frame: what the handler returns with is what the case gets. */
+  __builtin_ia32_writeeflags_u64(0x202 | (input[at].rflags & 0x204000));
+  if (has_bases) write_bases(input[at].fs_base, input[at].gs_base);
 }
 
 int main(void) {
@@ -145,8 +170,16 @@ int main(void) {
 
   int fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   if (mmap((void *)CODE_BASE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, fixed, -1, 0) != (void *)CODE_BASE) return 2;
-  if (mmap((void *)DATA_BASE, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0) != (void *)DATA_BASE) return 2;
+  window = (uint8_t *)(uintptr_t)header[1];
+  data_bytes = ((uintptr_t)window + WINDOW - DATA_BASE + PAGE - 1) / PAGE * PAGE;
+  if (mmap((void *)DATA_BASE, data_bytes, PROT_READ | PROT_WRITE, fixed, -1, 0) != (void *)DATA_BASE) return 2;
   memset((void *)CODE_BASE, HLT, PAGE);
+
+  has_bases = (getauxval(AT_HWCAP2) & 2) != 0;
+  if (has_bases) {
+    own_fs = read_fs();
+    own_gs = read_gs();
+  }
 
   stack_t stack = {.ss_size = 256 * 1024};
   stack.ss_sp = malloc(stack.ss_size);

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { OUT, type Batch } from './case.ts';
+import { OUT, WINDOW_ADDRESS, type Batch } from './case.ts';
 
 const source = fileURLToPath(new URL('native.c', import.meta.url));
 const program = fileURLToPath(new URL('../../build/differential/native', import.meta.url));
@@ -21,12 +21,13 @@ export function nativeUnavailable(): string | null {
 export function buildNative(): void {
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return;
   mkdirSync(fileURLToPath(new URL('../../build/differential', import.meta.url)), { recursive: true });
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-o', program, source], { stdio: 'inherit' });
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-mfsgsbase', '-fno-stack-protector', '-o', program, source], { stdio: 'inherit' });
 }
 
 /** Runs a batch; the outcomes are OUT.BYTES each. */
 export function runNative(batch: Batch): Buffer {
   batch.bytes.writeUInt32LE(batch.count, 0);
+  batch.bytes.writeUInt32LE(WINDOW_ADDRESS, 4);
   const result = spawnSync(program, { input: batch.bytes.subarray(0, batch.offset(batch.count)), maxBuffer: batch.count * OUT.BYTES + 4096 });
   if (result.status !== 0 || result.stdout.length !== batch.count * OUT.BYTES) {
     const which = /case (\d+)/.exec(String(result.stderr));

@@ -1,16 +1,19 @@
 /**
- * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE]
+ * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE] [--record]
  *
- * Compares the interpreter with the host processor and prints a table by class and the first mismatches.
+ * Compares the interpreter with the host processor and prints a table by class and the first mismatches. --record keeps
+ * the counts in results.json.
  */
 import { parseArgs } from 'node:util';
 import { runDifferential } from './differential.ts';
 import { nativeUnavailable } from './native.ts';
+import { recordResults } from './results.ts';
 
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, class: { type: 'string' }, op: { type: 'string' },
     show: { type: 'string', default: '20' }, keep: { type: 'string', default: '2' }, state: { type: 'boolean', default: false }, core: { type: 'string' },
+    record: { type: 'boolean', default: false },
   },
 });
 const reason = nativeUnavailable();
@@ -40,5 +43,15 @@ for (const c of classes) {
     console.log(`  ${m.text}  [${m.code}]\n    expected ${m.what}`);
     if (values.state) console.log(`    ${m.before}`);
   }
+}
+if (values.record) {
+  const ops = new Map<string, number>();
+  for (const c of classes) for (const [op, n] of c.ops) ops.set(op, (ops.get(op) ?? 0) + n);
+  recordResults({
+    native: {
+      seed: Number(values.seed), cases: total, mismatches: wrong, classes: Object.fromEntries(classes.map((c) => [c.family, c.cases])),
+      ops: Object.fromEntries([...ops].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    },
+  });
 }
 process.exitCode = wrong === 0 ? 0 : 1;

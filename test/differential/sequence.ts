@@ -4,7 +4,7 @@
  */
 import type { Form } from '../../engine/core/tables/encoding.ts';
 import { type Batch, CODE_ADDRESS, CODE_BYTES, IN } from './case.ts';
-import { Encoder } from './encode.ts';
+import { Encoder, segmentBases } from './encode.ts';
 import type { Source } from './generate.ts';
 import { Random, integer } from './random.ts';
 import { fillState } from './state.ts';
@@ -46,6 +46,9 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
   const wanted = 2 + r.below(5);
   const ops: string[] = [];
   let length = 0;
+  const bases = segmentBases(r);
+  b.writeBigUInt64LE(bases[0], o + IN.FS_BASE);
+  b.writeBigUInt64LE(bases[1], o + IN.GS_BASE);
   let undefined_ = 0;
   fillState(b.subarray(o, o + IN.BYTES), gpr, kind, r.pick(pool), mode, r);
   for (let tries = 0; ops.length < wanted && tries < 60; tries += 1) {
@@ -53,7 +56,7 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
     const { op } = form.row;
     if (mode === 1 && (form.row.mode === 'o64' || form.rexW === 'W1')) continue;
     if (undefined_ !== 0 && READERS.test(op)) continue;
-    const encoder = new Encoder(form, mode, r, gpr, none, CODE_ADDRESS + length, true);
+    const encoder = new Encoder(form, mode, r, gpr, none, CODE_ADDRESS + length, true, bases);
     const bytes = encoder.encode(kind);
     if (length + bytes.length > CODE_BYTES - 2) break;
     bytes.copy(b, o + length);
