@@ -8,3 +8,4 @@ export const EVENT_CODE = 32;
 export const EVENT_TIMER = 64;
 export const EVENT_PAUSE = 128;
 export const EVENT_WINDOW = 256;
+export const EVENT_NMI_WINDOW = 512;

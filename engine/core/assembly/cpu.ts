@@ -38,6 +38,7 @@ export const EVENT_TLB_FLUSH: i32 = 16; // drop every TLB entry before the next 
 export const EVENT_CODE: i32 = 32; //      another pCPU marked a page as code: drop write entries, then acknowledge
 export const EVENT_TIMER: i32 = 64;
 export const EVENT_PAUSE: i32 = 128; //    leave run() and wait for orders
+export const EVENT_NMI_WINDOW: i32 = 512; // NMI window wanted: leave as soon as NMIs are not blocked
 export const EVENT_WINDOW: i32 = 256; //   interrupt window wanted: leave as soon as interruptible
 
 // @ts-ignore: decorator

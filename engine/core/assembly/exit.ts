@@ -19,7 +19,7 @@ import { cpu, instrRip, nextRip } from './cpu';
 import { enterRun, leaveRun } from './code_page';
 import { raise, raiseError } from './fault';
 import {
-  S_ENTRY_ERROR_CODE, S_ENTRY_INTR_INFO, S_EXIT_INSTRUCTION_LENGTH, S_EXIT_QUALIFICATION, S_EXIT_REASON, S_LEAVE_BLOCK, S_RIP,
+  S_ENTRY_ERROR_CODE, S_ENTRY_INTR_INFO, S_EVENT_FLAGS, S_EXIT_INSTRUCTION_LENGTH, S_EXIT_QUALIFICATION, S_EXIT_REASON, S_LEAVE_BLOCK, S_RIP,
 } from './gen/state';
 
 /** Answers the exit described in the S_EXIT_* fields: 0 go on, 1 raise the event in ENTRY_INTR_INFO, 2 leave run(). */
@@ -98,6 +98,9 @@ export function vmexit(reason: u32): bool {
   } else if (answer == 2) {
     if (load<u32>(cpu, S_LEAVE_BLOCK) == 0) store<u64>(cpu, rip + <u64>load<u32>(cpu, S_EXIT_INSTRUCTION_LENGTH), S_RIP);
     requestLeave(reason);
+  } else if (load<i32>(cpu, S_EVENT_FLAGS) != 0) {
+    // What the access made pending, an interrupt to itself for one, is due before the next instruction.
+    store<u32>(cpu, 1, S_LEAVE_BLOCK);
   }
   return true;
 }

@@ -37,9 +37,10 @@ function applyFlags(value: u32, mask: u32): void { writeFlags((readFlags() & ~ma
 
 function unblockNmi(): void { setInterruptibility(interruptibility() & ~8); }
 
-/** IRET with an operand size of 2, 4 or 8. */
+/** IRET with an operand size of 2, 4 or 8. NMIs are unblocked even when it faults (SDM vol. 3, 26.3 and 28.2.3). */
 export function interruptReturn(size: u32): void {
   const m = mode();
+  if (!(m & MODE_V86) || (readFlags() & IOPL) == IOPL) unblockNmi();
   if (!(m & MODE_PROTECTED)) realReturn(size, ORDINARY | IF | IOPL);
   else if (m & MODE_V86) v86Return(size);
   else if (readFlags() & NT) taskReturn();
@@ -55,7 +56,6 @@ function realReturn(size: u32, mask: u32): void {
   if (mode() & MODE_V86) setV86Segment(CS, selector);
   else setRealSegment(CS, selector);
   applyFlags(flags, size == 2 ? mask & 0xffff : mask);
-  unblockNmi();
   syncState();
   jumpTo(rip);
 }
@@ -69,7 +69,6 @@ function taskReturn(): void {
   if (mode() & MODE_LONG) raiseError(GP, 0);
   const link = <u32>systemRead(segBase(TR), 2);
   if (link & 4) raiseError(TS, link & 0xfffc);
-  unblockNmi();
   switchTask(link, TASK_IRET, nextRip() & 0xffff_ffff, readFlags(), false, 0, 0);
 }
 
@@ -92,7 +91,6 @@ function protectedReturn(size: u32): void {
     markAccessed(at, code);
     setSegmentFrom(CS, selector, code);
     applyFlags(flags, mask);
-    unblockNmi();
     syncState();
     jumpTo(rip);
     return;
@@ -101,7 +99,6 @@ function protectedReturn(size: u32): void {
   const ss = <u32>stackRead(size * 4, size) & 0xffff;
   returnOuter(selector, code, at, rip, ss, truncate(sp, size), size, 0);
   applyFlags(flags, mask);
-  unblockNmi();
   syncState();
 }
 
@@ -116,7 +113,6 @@ function returnToV86(rip: u64, selector: u32, flags: u32): void {
   setV86Segment(CS, selector); setV86Segment(SS, ss); setV86Segment(ES, es); setV86Segment(DS, ds); setV86Segment(FS, fs); setV86Segment(GS, gs);
   setGpr64(RSP, esp & 0xffff_ffff);
   writeFlags(flags);
-  unblockNmi();
   syncState();
   jumpTo(rip);
 }

@@ -7,7 +7,7 @@
  * @spec   SDM vol. 3, 6.8.3 and 25.4.2 (blocking by STI and MOV SS), 17.3.1 (debug exceptions), 26.7.5 (interrupt window)
  */
 import {
-  EVENT_CODE, EVENT_TLB_FLUSH, EVENT_WINDOW, MODE_LONG64, RAX, RBP, RDX, RSP, CS, cpu, eventFlags, gpr32, gpr64, gpr8, interruptibility, mode, segBase,
+  EVENT_CODE, EVENT_NMI_WINDOW, EVENT_TLB_FLUSH, EVENT_WINDOW, MODE_LONG64, RAX, RBP, RDX, RSP, CS, cpu, eventFlags, gpr32, gpr64, gpr8, interruptibility, mode, segBase,
   segLimit, setGpr32, setGpr64, setGpr8, setInterruptibility,
 } from './cpu';
 import { B_BIAS, B_BYTES, B_FIRST, B_JIT, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch } from './block';
@@ -39,9 +39,11 @@ import { E_ADDEND, E_READ, E_WRITE, entryOf, tlb, tlbEpoch } from './tlb';
 
 export const LEAVE_EVENT: u32 = 1;
 export const LEAVE_WINDOW: u32 = 7;
+export const LEAVE_NMI_WINDOW: u32 = 8;
 export const LEAVE_BUDGET: u32 = 0x100;
 const NO_PAGE: u64 = 0xffff_ffff_ffff_ffff;
 const SHADOWS: u32 = 3; // interruptibility bits 0 (STI) and 1 (MOV SS)
+const BLOCKED_BY_NMI: u32 = 8;
 
 // ---- operands of the specialised handlers
 
@@ -148,8 +150,9 @@ function boundary(c: usize): u32 {
     handleMmuEvents();
     events &= ~(EVENT_TLB_FLUSH | EVENT_CODE);
   }
-  if (events & ~EVENT_WINDOW) return LEAVE_EVENT;
-  if (events != 0 && (load<u32>(c, S_FLAGS) & IF) != 0 && (interruptibility() & SHADOWS) == 0) return LEAVE_WINDOW;
+  if (events & ~(EVENT_WINDOW | EVENT_NMI_WINDOW)) return LEAVE_EVENT;
+  if (events & EVENT_NMI_WINDOW && (interruptibility() & (SHADOWS | BLOCKED_BY_NMI)) == 0) return LEAVE_NMI_WINDOW;
+  if (events & EVENT_WINDOW && (load<u32>(c, S_FLAGS) & IF) != 0 && (interruptibility() & SHADOWS) == 0) return LEAVE_WINDOW;
   return STAY;
 }
 

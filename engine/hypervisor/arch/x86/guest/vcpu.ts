@@ -8,7 +8,7 @@
  */
 import { S } from '../../../../core/gen/state.ts';
 import {
-  EVENT_CODE, EVENT_INIT, EVENT_INTERRUPT, EVENT_NMI, EVENT_PAUSE, EVENT_SIPI, EVENT_TIMER, EVENT_TLB_FLUSH, EVENT_WINDOW,
+  EVENT_CODE, EVENT_INIT, EVENT_INTERRUPT, EVENT_NMI, EVENT_NMI_WINDOW, EVENT_PAUSE, EVENT_SIPI, EVENT_TIMER, EVENT_TLB_FLUSH, EVENT_WINDOW,
 } from '../../../events.ts';
 import { IoeventfdMatcher } from '../../../dm/ioeventfd.ts';
 import { IoRequestPort } from '../../../dm/io_req.ts';
@@ -210,27 +210,29 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
       const activity = this.#activity;
       if (activity === HALTED || activity === WAIT_FOR_SIPI) { this.#sleep(); continue; }
       if (activity === SHUTDOWN) return { how: 'triplefault', detail: this.describe('shutdown') };
-      if (window) Atomics.or(this.#events, this.#eventIndex, EVENT_WINDOW);
-      const reason = this.#enter(now, window);
+      const windows = (window ? EVENT_WINDOW : 0) | (this.#nmiPending ? EVENT_NMI_WINDOW : 0);
+      if (windows !== 0) Atomics.or(this.#events, this.#eventIndex, windows);
+      const reason = this.#enter(now);
       if (reason !== LEAVE_BUDGET) this.countExit(Math.min(reason, 79)); // the budget is ours, not an exit of the guest
       switch (reason) {
         case EXIT.TRIPLE_FAULT: return { how: 'triplefault', detail: this.describe('triple fault') };
-        case EXIT.HLT: case EXIT.INTERRUPT_WINDOW: case LEAVE_EVENT: case LEAVE_BUDGET: break;
+        case EXIT.HLT: case EXIT.INTERRUPT_WINDOW: case EXIT.NMI_WINDOW: case LEAVE_EVENT: case LEAVE_BUDGET: break;
         case EXIT.EPT_MISCONFIGURATION: throw new Error(this.describe('EPT misconfiguration'));
         default: break; // left at a handler's wish: the loop looks at everything anyway
       }
     }
   }
 
-  #enter(now: number, window: boolean): number {
+  #enter(now: number): number {
     const left = Math.min(LOOK_NS, Math.max(0, this.vlapic.deadlineNs - now));
-    const budget = this.#nmiPending && !window ? MIN_BUDGET : Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.floor(left * this.#rate)));
+    const budget = Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.floor(left * this.#rate)));
     const before = this.#state.getUint32(S.INSTRUCTIONS, true);
-    this.#state.setBigUint64(S.CR8, BigInt(this.vlapic.tpr >>> 4), true);
+    const entered = this.vlapic.tpr >>> 4;
+    this.#state.setBigUint64(S.CR8, BigInt(entered), true);
     this.#waitedNs = 0;
     const reason = this.core.run(budget);
     const cr8 = this.#state.getUint32(S.CR8, true);
-    if (cr8 !== this.vlapic.tpr >>> 4) this.vlapic.setTpr(cr8 << 4); // a core that does not exit on CR8
+    if (cr8 !== entered) this.vlapic.setTpr(cr8 << 4); // a core that does not exit on CR8
     const done = (this.#state.getUint32(S.INSTRUCTIONS, true) - before) >>> 0;
     const after = this.host.timeNs();
     const spent = after - now - this.#waitedNs;
