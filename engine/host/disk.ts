@@ -1,10 +1,12 @@
 /**
- * Raw disk images and block devices: positional asynchronous I/O.
+ * Raw disk images and block devices: positional I/O. Small transfers are done at once as long as they are quick, which
+ * they are while the host's page cache has the data; a slow one sends those that follow through the thread pool.
  *
  * @cover  #Y sparse images, read-only fallback, range, fsync shared by concurrent flushes, hole punching on Linux
  *         #N qcow2 and other formats
  */
 import { spawn } from 'node:child_process';
+import { readSync, writeSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import type { BlockBackend } from '../devicemodel/backends_if.ts';
 import { HostError } from '../lib/errors.ts';
@@ -12,6 +14,12 @@ import { lockDisk } from './disk_lock.ts';
 import { cannotOpen } from './host_errors.ts';
 
 const SECTOR_BYTES = 512;
+/** A transfer up to this size is tried at once: handing it to another thread and back costs more than a copy. */
+const QUICK_BYTES = 128 * 1024;
+/** Longer than this, and the disk itself was asked. */
+const QUICK_MS = 1;
+/** Transfers that go through the thread pool after a slow one. */
+const POOLED_AFTER_SLOW = 64;
 const READ_ONLY_REASONS = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTBSY']);
 
 export interface DiskOptions { readonly readOnly: boolean; readonly owner: string; readonly range?: { readonly start: number; readonly length: number } }
@@ -89,6 +97,7 @@ class RawDisk implements BlockBackend {
   readonly #start: number;
   readonly #unlock: (() => Promise<void>) | undefined;
   #closed = false;
+  #pooled = 0;
   #punchWorks = process.platform === 'linux';
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -106,7 +115,11 @@ class RawDisk implements BlockBackend {
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#check(offset, into.length, 'read');
     for (let done = 0; done < into.length;) {
-      const { bytesRead } = await this.#io('read', () => this.#handle.read(into, done, into.length - done, this.#start + offset + done));
+      const at = this.#start + offset + done;
+      const left = into.length - done;
+      const bytesRead = this.#isQuick(left)
+        ? this.#atOnce('read', () => readSync(this.#handle.fd, into, done, left, at))
+        : (await this.#io('read', () => this.#handle.read(into, done, left, at))).bytesRead;
       if (bytesRead === 0) throw this.#error('read', 'the image became shorter while in use');
       done += bytesRead;
     }
@@ -116,8 +129,11 @@ class RawDisk implements BlockBackend {
     this.#check(offset, from.length, 'write');
     if (this.readOnly) throw this.#error('write', 'it is open read-only');
     for (let done = 0; done < from.length;) {
-      const { bytesWritten } = await this.#io('write', () => this.#handle.write(from, done, from.length - done, this.#start + offset + done));
-      done += bytesWritten;
+      const at = this.#start + offset + done;
+      const left = from.length - done;
+      done += this.#isQuick(left)
+        ? this.#atOnce('write', () => writeSync(this.#handle.fd, from, done, left, at))
+        : (await this.#io('write', () => this.#handle.write(from, done, left, at))).bytesWritten;
     }
   }
 
@@ -154,6 +170,24 @@ class RawDisk implements BlockBackend {
   #check(offset: number, length: number, verb: string): void {
     if (this.#closed) throw this.#error(verb, 'it is closed');
     if (!(offset >= 0 && length >= 0 && offset + length <= this.sizeBytes)) throw this.#error(verb, `bytes ${offset} to ${offset + length} are outside its ${this.sizeBytes} bytes`);
+  }
+
+  #isQuick(bytes: number): boolean {
+    if (bytes > QUICK_BYTES) return false;
+    if (this.#pooled === 0) return true;
+    this.#pooled -= 1;
+    return false;
+  }
+
+  #atOnce(verb: string, action: () => number): number {
+    const start = performance.now();
+    try {
+      return action();
+    } catch (error) {
+      throw this.#error(verb, (error as Error).message);
+    } finally {
+      if (performance.now() - start > QUICK_MS) this.#pooled = POOLED_AFTER_SLOW;
+    }
   }
 
   async #io<T>(verb: string, action: () => Promise<T>): Promise<T> {

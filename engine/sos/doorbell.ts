@@ -6,6 +6,8 @@ import { BOARD, type HvShared } from '../hypervisor/shared.ts';
 
 /** How long to look for more after the last piece of work. */
 const LINGER_NS = 40_000;
+/** Steps of the work's own promises between two looks: an answer that needs no other thread is on its way then. */
+const SETTLE_TURNS = 16;
 /** After this long in one go the event loop gets its turn. */
 const TURN_NS = 2_000_000;
 
@@ -36,24 +38,29 @@ export class Doorbell {
     const seen = Atomics.load(this.#words, BOARD.DOORBELL / 4);
     Atomics.store(this.#words, BOARD.DOORBELL_ARMED / 4, 1);
     // What came before ARMED was set rang no bell.
-    if (this.#poll()) { this.#disarm(); setImmediate(() => this.#serve()); return; }
+    if (this.#poll()) { this.#disarm(); setImmediate(() => void this.#serve()); return; }
     const wait = Atomics.waitAsync(this.#words, BOARD.DOORBELL / 4, seen);
     if (wait.async) void wait.value.then(() => this.#serve());
-    else setImmediate(() => this.#serve());
+    else setImmediate(() => void this.#serve());
   }
 
   #disarm(): void { Atomics.store(this.#words, BOARD.DOORBELL_ARMED / 4, 0); }
 
-  #serve(): void {
+  async #serve(): Promise<void> {
     if (!this.#open) return;
     this.#disarm();
     const start = this.#nowNs();
     let lastWork = start;
     let again = 0;
     for (;;) {
-      if (this.#poll()) { again += 1; lastWork = this.#nowNs(); }
+      if (this.#poll()) {
+        again += 1;
+        for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await undefined;
+        if (!this.#open) return;
+        lastWork = this.#nowNs();
+      }
       const now = this.#nowNs();
-      if (now - start > TURN_NS) { setImmediate(() => this.#serve()); return; }
+      if (now - start > TURN_NS) { setImmediate(() => void this.#serve()); return; }
       if (now - lastWork > this.#lingerNs) break;
     }
     this.#lingerNs = again > 1 ? LINGER_NS : Math.max(2_000, this.#lingerNs / 2);

@@ -1,5 +1,5 @@
 /** Hand-assembled guests through the whole path: core, hypervisor, I/O request page, VHM. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createNuc, type AcrnVcpuRegs, type IoRequest, type Nuc, type VhmVm } from './index.ts';
 
 const MIB = 2 ** 20;
@@ -69,6 +69,7 @@ test('an OUT reaches the I/O request client and an IN gets its answer', async ()
   });
   vm.run();
   await until('Z');
+  await vi.waitFor(() => expect(nuc.stats(vm.vmid).exits.HLT).toBe(1));
   expect(requests).toMatchObject([
     { type: 'pio', direction: 'read', address: 0x60, size: 1, vcpuId: 0 },
     { type: 'pio', direction: 'write', address: 0x3f8, size: 1, value: 0x5an },
