@@ -1,91 +1,70 @@
 /**
- * Boot and compute benchmarks, ours beside QEMU's TCG on the same kernel, initramfs, memory and vCPUs, taking turns in
- * one run: `node bench/run.ts [--runs 5] [--cpus 1] [--only boot|compute]`. Prints medians and ratios.
+ * Benchmarks, ours beside QEMU's TCG on the same kernel, initramfs, memory and vCPUs, taking turns in one run, beside v86
+ * on 32-bit builds, and beside this computer itself. Prints one Markdown table.
+ *
+ *   node bench/run.ts [--runs 5] [--only boot,compute,smp,disk,console,idle,native,v86] [--cpus 1] [--peers ours,tcg]
+ *                     [--ours "arguments for acrn-dm"] [--v86 folder-of-the-package --v86-kernel bzImage [--cflags32 "-m32"]]
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { DONE, MARKER, benchImages } from './guest_image.ts';
+import { available, type EmulatorName } from './emulators.ts';
+import { benchImages } from './guest_image.ts';
+import { native, ONCE, sections, type Bench } from './sections.ts';
+import { Table, type Column } from './table.ts';
+import { v86Compute } from './v86.ts';
 
 const { values } = parseArgs({ options: {
-  runs: { type: 'string', default: '5' }, cpus: { type: 'string', default: '1' }, only: { type: 'string', default: '' },
-  memory: { type: 'string', default: '512' }, timeout: { type: 'string', default: '600' }, ours: { type: 'string', default: '' }, peers: { type: 'string', default: 'ours,tcg' },
+  runs: { type: 'string', default: '5' }, only: { type: 'string', default: '' }, cpus: { type: 'string', default: '1' },
+  memory: { type: 'string', default: '512' }, timeout: { type: 'string', default: '600' },
+  peers: { type: 'string', default: 'ours,tcg' }, ours: { type: 'string', default: '' },
+  v86: { type: 'string', default: '' }, 'v86-kernel': { type: 'string', default: '' }, cflags32: { type: 'string', default: '-m32' },
 } });
 
-interface Outcome { firstLine: number; marker: number; total: number; bench: Map<string, number> }
-
-/** Runs one emulator to the end of its guest; times are seconds since its start. */
-function runGuest(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const start = performance.now();
-    const at = () => (performance.now() - start) / 1000;
-    const outcome: Outcome = { firstLine: NaN, marker: NaN, total: NaN, bench: new Map() };
-    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const killer = setTimeout(() => child.kill('SIGKILL'), Number(values.timeout) * 1000);
-    let text = '';
-    const look = (chunk: Buffer) => {
-      text += chunk.toString('latin1');
-      if (Number.isNaN(outcome.firstLine) && text.includes('Linux version')) outcome.firstLine = at();
-      if (Number.isNaN(outcome.marker) && text.includes(MARKER)) outcome.marker = at();
-    };
-    child.stdout.on('data', look);
-    child.stderr.on('data', look);
-    child.on('error', reject);
-    child.on('close', () => {
-      clearTimeout(killer);
-      outcome.total = at();
-      for (const [, name, seconds] of text.matchAll(/BENCH (\w+) ([\d.]+)/g)) outcome.bench.set(name, Number(seconds));
-      if (!text.includes(DONE)) reject(new Error(`${command} did not finish. Its last output:\n${text.slice(-3000)}`));
-      else resolve(outcome);
-    });
-  });
-}
-
-const median = (list: number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
-const images = benchImages(join(mkdtempSync(join(tmpdir(), 'acrn-bench-'))));
-const dm = fileURLToPath(new URL('../engine/cli/bin/acrn-dm.mjs', import.meta.url));
-const cpus = Number(values.cpus);
-const cpuList = Array.from({ length: cpus }, (_, i) => (i + 1) % 4).join(',');
-
-const peers: Record<string, (append: string) => Promise<Outcome>> = {
-  ours: (append) => runGuest(process.execPath, [dm, ...values.ours.split(' ').filter(Boolean), '-A', '-m', `${values.memory}M`, '--cpu_affinity', cpuList, '-s', '0:0,hostbridge', '-s', '1:0,lpc', '-l', 'com1,stdio',
-    '-k', images.kernel, '-r', images.ramdisk, '-B', append, 'bench'], { ...process.env, ACRN_DESKTOP_RUNTIME: mkdtempSync(join(tmpdir(), 'acrn-bench-run-')) }),
-  tcg: (append) => runGuest('qemu-system-x86_64', ['-accel', 'tcg', '-m', values.memory, '-smp', values.cpus, '-display', 'none', '-nodefaults', '-serial', 'stdio', '-no-reboot',
-    '-kernel', images.kernel, '-initrd', images.ramdisk, '-append', append], process.env),
+const folder = mkdtempSync(join(tmpdir(), 'acrn-bench-'));
+const table = new Table();
+const bench: Bench = {
+  table,
+  cpus: Number(values.cpus),
+  settings: { images: benchImages(folder), memoryMiB: Number(values.memory), timeoutSeconds: Number(values.timeout), ours: values.ours.split(' ').filter(Boolean) },
 };
-if (!existsSync('/usr/bin/qemu-system-x86_64')) delete peers['tcg'];
-const chosen = values.peers.split(',').filter((p) => peers[p]);
+const wanted = (section: string): boolean => values.only === '' || values.only.split(',').includes(section);
+const peers = (values.peers.split(',') as EmulatorName[]).filter((peer) => {
+  if (available(peer)) return true;
+  table.note(`${peer}: qemu-system-x86_64 is not installed.`);
+  return false;
+});
+const columns: Column[] = [...peers];
+const progress = (text: string): void => { process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`); };
 
-async function series(append: string): Promise<Map<string, Outcome[]>> {
-  const outcomes = new Map<string, Outcome[]>(chosen.map((p) => [p, []]));
-  for (let i = 0; i < Number(values.runs); i += 1) for (const peer of chosen) outcomes.get(peer)!.push(await peers[peer](append));
-  return outcomes;
-}
-
-function row(name: string, figures: Map<string, number[]>): void {
-  const medians = chosen.map((p) => median(figures.get(p)!));
-  const ratio = medians.length > 1 ? (medians[0] / medians[1]).toFixed(2) : '';
-  const ranges = chosen.map((p) => `${median(figures.get(p)!).toFixed(3)} [${Math.min(...figures.get(p)!).toFixed(3)}-${Math.max(...figures.get(p)!).toFixed(3)}]`);
-  console.log(`| ${name} | ${ranges.join(' | ')} | ${ratio} |`);
-}
-
-console.log(`| seconds, median of ${values.runs}, ${cpus} vCPU | ${chosen.join(' | ')} | ratio |\n|---|${chosen.map(() => '---|').join('')}---|`);
-const base = 'rdinit=/bench-init console=ttyS0';
-if (values.only !== 'compute') {
-  const boots = await series(base);
-  const pick = (f: (o: Outcome) => number) => new Map([...boots].map(([p, list]) => [p, list.map(f)]));
-  row('first kernel line', pick((o) => o.firstLine));
-  row('boot to marker', pick((o) => o.marker));
-}
-if (values.only !== 'boot') {
-  const runs = await series(`${base} bench=all quiet`);
-  const names = [...runs.get(chosen[0])![0].bench.keys()];
-  for (const name of names) row(name, new Map([...runs].map(([p, list]) => [p, list.map((o) => o.bench.get(name) ?? NaN)])));
-  if (chosen.length > 1) {
-    const logs = names.map((n) => Math.log(median(runs.get(chosen[0])!.map((o) => o.bench.get(n)!)) / median(runs.get(chosen[1])!.map((o) => o.bench.get(n)!))));
-    console.log(`| geometric mean of ratios | ${chosen.map(() => '').join(' | ')} | ${Math.exp(logs.reduce((a, b) => a + b, 0) / logs.length).toFixed(2)} |`);
+try {
+  for (const [name, section] of Object.entries(sections)) {
+    if (!wanted(name)) continue;
+    for (let turn = 0; turn < (ONCE.has(name) ? 1 : Number(values.runs)); turn += 1) {
+      for (const peer of peers) {
+        progress(`${name} ${turn + 1}: ${peer}`);
+        await section(bench, peer);
+      }
+    }
   }
+  if (wanted('compute') || wanted('native')) {
+    columns.push('native');
+    for (let turn = 0; turn < Number(values.runs); turn += 1) {
+      progress(`native ${turn + 1}`);
+      await native(bench);
+    }
+  }
+  if (wanted('v86')) {
+    const reason = await v86Compute(bench, { folder, packageDir: values.v86, kernel: values['v86-kernel'], cflags: values.cflags32.split(' ').filter(Boolean), runs: Number(values.runs), progress });
+    if (reason === undefined) columns.push('v86');
+    else table.note(`v86 is left out: ${reason}.`);
+  }
+  for (const peer of columns) {
+    const mean = table.computeMean(peer);
+    if (peer !== 'ours' && mean !== undefined) table.note(`Geometric mean of the compute set, ours / ${peer}: ${mean.toFixed(2)}`);
+  }
+} finally {
+  console.log(table.markdown(columns));
+  rmSync(folder, { recursive: true });
 }
