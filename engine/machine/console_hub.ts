@@ -19,7 +19,7 @@ export const fromBinaryString = (data: string): Uint8Array => Buffer.from(data, 
 
 export class ConsoleHub {
   readonly info: ConsoleInfo;
-  readonly #terminal = new headless.Terminal({ cols: 80, rows: 25, scrollback: SCROLLBACK_LINES, allowProposedApi: true });
+  readonly #terminal = new headless.Terminal({ cols: 80, rows: 25, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: 'off' });
   readonly #serializer = new SerializeAddon();
   readonly #inject: (bytes: Uint8Array) => number;
   readonly #deliver: (data: string) => void;

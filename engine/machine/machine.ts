@@ -125,7 +125,7 @@ export class Machine {
         onConsole: (opened) => {
           this.#addConsole(vm, opened, taps.get(opened.backend)!);
           this.#changed(vm);
-          void entry.update(vm.running.consoles);
+          entry.update(vm.running.consoles);
         },
         print: (line) => {
           if (vm.state === 'starting') vm.detail = line;

@@ -37,3 +37,21 @@ test('entries of processes that are gone are swept away, a recycled pid included
   expect(await registry.list()).toEqual([]);
   expect(readdirSync(registry.dir)).toEqual([]);
 });
+
+test('of two VMs that enter at the same moment for one pCPU, one has it', async () => {
+  const registry = fresh();
+  const other = new RuntimeRegistry(join(registry.dir, '..'));
+  const outcomes = await Promise.allSettled([registry.enter(vm('vm1', [2])), other.enter(vm('vm2', [2, 3]))]);
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  expect((await registry.list()).length).toBe(1);
+});
+
+test('an update leaves nothing behind that a removal has taken away', async () => {
+  const registry = fresh();
+  const entry = await registry.enter(vm('vm1', [1]));
+  entry.update([{ id: 'com1', title: 'ttyS0', kind: 'pty', where: '/dev/pts/9' }]);
+  expect((await registry.list())[0].consoles).toMatchObject([{ where: '/dev/pts/9' }]);
+  entry.remove();
+  entry.update([]);
+  expect(readdirSync(registry.dir)).toEqual([]);
+});

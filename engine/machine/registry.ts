@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { consoleInfo } from '../contract/engine_api.ts';
 import { vmName } from '../contract/vm_definition.ts';
 import { HostError } from '../lib/errors.ts';
-import { writeFileAtomic } from './atomic_file.ts';
+import { replaceFileSync, writeFileAtomic } from './atomic_file.ts';
 
 const entrySchema = z.object({
   name: vmName,
@@ -68,28 +68,18 @@ export class RuntimeRegistry {
    * Enters a VM of this process. Throws HostError VM_RUNNING or PCPU_TAKEN; then nothing was entered.
    * @returns the entry's handle: `update` consoles, `remove` at the end (also done at process exit)
    */
-  async enter(vm: { name: string; cpuAffinity: readonly number[]; memoryMiB: number }): Promise<{ update(consoles: RegistryEntry['consoles']): Promise<void>; remove(): void }> {
+  async enter(vm: { name: string; cpuAffinity: readonly number[]; memoryMiB: number }): Promise<{ update(consoles: RegistryEntry['consoles']): void; remove(): void }> {
     const path = join(this.dir, `${vm.name}.json`);
     const running = await this.list();
     const same = running.find((r) => r.name === vm.name);
     if (same) throw this.#running(vm.name, same.pid);
-    for (const id of vm.cpuAffinity) {
-      const holder = running.find((r) => r.cpuAffinity.includes(id));
-      if (holder) {
-        const free = [0, 1, 2, 3].filter((p) => !running.some((r) => r.cpuAffinity.includes(p)));
-        throw new HostError('PCPU_TAKEN', {
-          what: `VM ${vm.name} cannot have pCPU ${id}`,
-          why: `VM ${holder.name} (process ${holder.pid}) has it`,
-          todo: free.length > 0 ? `Free pCPUs: ${free.join(', ')}` : `Every pCPU is taken: stop a VM first`,
-        });
-      }
-    }
+    checkPcpus(vm, running);
     const entry: RegistryEntry = {
       name: vm.name, pid: process.pid, processStart: processStart(process.pid), cpuAffinity: [...vm.cpuAffinity],
       memoryMiB: vm.memoryMiB, consoles: [], startedAt: Date.now(),
     };
-    const write = (exclusive: boolean) => writeFileAtomic(path, `${JSON.stringify(entry)}\n`, { exclusive, mode: 0o600 });
-    await write(true).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
+    const text = (): string => `${JSON.stringify(entry)}\n`;
+    await writeFileAtomic(path, text(), { exclusive: true, mode: 0o600 }).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
     let removed = false;
     const remove = (): void => {
       if (removed) return;
@@ -98,11 +88,18 @@ export class RuntimeRegistry {
       rmSync(path, { force: true });
     };
     process.on('exit', remove);
+    try { // whoever entered at the same moment saw neither of us; the one that is not first in this order leaves
+      const before = (r: RegistryEntry): boolean => r.startedAt < entry.startedAt || (r.startedAt === entry.startedAt && r.name < entry.name);
+      checkPcpus(vm, (await this.list()).filter((r) => r.name !== vm.name && before(r)));
+    } catch (error) {
+      remove();
+      throw error;
+    }
     return {
-      async update(consoles) {
+      update(consoles) {
         if (removed) return;
         entry.consoles = consoles;
-        await write(false);
+        replaceFileSync(path, text(), 0o600);
       },
       remove,
     };
@@ -117,6 +114,20 @@ export class RuntimeRegistry {
 
   #running(name: string, pid: number | undefined): HostError {
     return new HostError('VM_RUNNING', { what: `VM ${name} cannot be started`, why: `${name} is running${pid ? ` (process ${pid})` : ''}, can't create twice`, todo: `Stop it first: acrnctl stop ${name}` });
+  }
+}
+
+/** Throws HostError PCPU_TAKEN. */
+function checkPcpus(vm: { name: string; cpuAffinity: readonly number[] }, running: readonly RegistryEntry[]): void {
+  for (const id of vm.cpuAffinity) {
+    const holder = running.find((r) => r.cpuAffinity.includes(id));
+    if (!holder) continue;
+    const free = [0, 1, 2, 3].filter((p) => !running.some((r) => r.cpuAffinity.includes(p)));
+    throw new HostError('PCPU_TAKEN', {
+      what: `VM ${vm.name} cannot have pCPU ${id}`,
+      why: `VM ${holder.name} (process ${holder.pid}) has it`,
+      todo: free.length > 0 ? `Free pCPUs: ${free.join(', ')}` : `Every pCPU is taken: stop a VM first`,
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { guestImages } from '../../engine/index.ts';
+import { faultingKernel } from '../guest/faulting_kernel.ts';
 import { acrnDm, fileInImage, sampleArguments, Terminal } from '../guest/harness.ts';
 import { hasBrowser, isBuilt, openServed, terminalText } from './page.ts';
 import type { Served } from './page.ts';
@@ -264,28 +265,3 @@ run('a guest that triple-faults is shown as crashed, with the reason, and leaves
   await page.screenshot({ path: `${SHOTS}real-triple-fault.png` });
   expect(existsSync(join(dir, 'run/vms/fault.json'))).toBe(false);
 });
-
-/** A multiboot ELF32 kernel that loads an empty IDT and executes an undefined instruction. */
-function faultingKernel(): Buffer {
-  const LOAD = 0x100000;
-  const code = Buffer.from([
-    0x0f, 0x01, 0x1d, 0x1c, 0x00, 0x10, 0x00, // lidt [LOAD + 0x1c]
-    0x0f, 0x0b, // ud2
-  ]);
-  const file = Buffer.alloc(0x1000 + 0x30);
-  file.write('\x7fELF\x01\x01\x01', 0, 'latin1');
-  file.writeUInt16LE(2, 16); // ET_EXEC
-  file.writeUInt16LE(3, 18); // EM_386
-  file.writeUInt32LE(1, 20);
-  file.writeUInt32LE(LOAD + 0x0c, 24); // e_entry
-  file.writeUInt32LE(52, 28); // e_phoff
-  file.writeUInt16LE(52, 40);
-  file.writeUInt16LE(32, 42);
-  file.writeUInt16LE(1, 44);
-  const program = [1, 0x1000, LOAD, LOAD, 0x30, 0x30, 7, 0x1000]; // PT_LOAD
-  program.forEach((word, i) => file.writeUInt32LE(word, 52 + 4 * i));
-  const multiboot = [0x1badb002, 0, (-0x1badb002) >>> 0];
-  multiboot.forEach((word, i) => file.writeUInt32LE(word, 0x1000 + 4 * i));
-  code.copy(file, 0x1000 + 0x0c);
-  return file; // six zero bytes at 0x1c are the empty IDT's pseudo-descriptor
-}

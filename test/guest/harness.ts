@@ -79,6 +79,7 @@ export interface DmRun {
 }
 
 const SHIM = fileURLToPath(new URL('../../engine/cli/bin/acrn-dm.mjs', import.meta.url));
+const ACRNCTL = fileURLToPath(new URL('../../engine/cli/bin/acrnctl.mjs', import.meta.url));
 
 /** A fresh folder with a copy of the default root image, and the environment that keeps this run to itself. */
 export function workplace(): { dir: string; image: string; env: NodeJS.ProcessEnv } {
@@ -111,6 +112,17 @@ export function acrnDmInTerminal(args: string[], env: NodeJS.ProcessEnv): { outp
     resolve(exitCode);
   }));
   return { output, type: (text) => terminal.write(text), exit };
+}
+
+/** Runs acrnctl to its end. */
+export async function acrnctl(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [ACRNCTL, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => { stdout += chunk.toString('utf8'); });
+  child.stderr.on('data', (chunk: Buffer) => { stderr += chunk.toString('utf8'); });
+  const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
+  return { code, stdout, stderr };
 }
 
 /** The command line of the README's first example. */

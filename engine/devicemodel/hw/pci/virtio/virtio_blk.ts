@@ -324,6 +324,7 @@ export const virtioBlk: PciDeviceClass = {
     }
     const options = parseBlkOptions(opts);
     const backend = await openDisk(options, host);
+    if (backend?.readOnly && !options.readOnly) ctx.log(`virtio-blk: ${options.path} may not be written: the guest has it read-only`);
     return VirtioPciDevice.create(ctx, vdev, host, (transport) => new VirtioBlk(transport, options, opts ?? '', backend), async () => backend?.close());
   },
 };
