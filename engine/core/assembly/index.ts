@@ -14,7 +14,7 @@ import { undoRsp } from './unwind';
 
 export { run } from './run';
 export {
-  decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
+  arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
 } from './jit';
 
 /** Nothing here asserts; a trap of the compiler's own is an engine bug and ends in `unreachable`. */

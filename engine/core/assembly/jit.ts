@@ -19,6 +19,8 @@ import { execute } from './gen/dispatch';
 import { S_BLOCK_RIP, S_CUR_OP, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
 import { canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
+import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
+import { signal } from './sse/mxcsr';
 import { fillTlb } from './tlb';
 
 /** Calls a function of the table of compiled code: (cpu, rip, entry). */
@@ -146,6 +148,20 @@ export function lazyCondition(cc: u32, lop: u32, r: i64, a: i64, b: i64, status:
     default: holds = (s & ZF) != 0 || ((s & SF) != 0) != ((s & OF) != 0); break;
   }
   return u32(holds) ^ (cc & 1);
+}
+
+/** Double-precision ADD SUB MUL DIV SQRT (of b's place nothing is read) with all exceptions masked; sets MXCSR's flags. */
+export function arithmetic64(kind: u32, a: u64, b: u64): u64 {
+  let r: u64;
+  switch (kind) {
+    case 0: r = addFloat<f64>(a, b); break;
+    case 1: r = subFloat<f64>(a, b); break;
+    case 2: r = mulFloat<f64>(a, b); break;
+    case 3: r = divFloat<f64>(a, b); break;
+    default: r = sqrtFloat<f64>(a); break;
+  }
+  signal();
+  return r;
 }
 
 // ---- called by the compiler

@@ -28,6 +28,7 @@ export interface Helpers {
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
+  readonly arithmetic64: number; // (kind, a, b) -> bits of the result
 }
 
 export const TLB_READ = 0;
@@ -56,8 +57,9 @@ export class Emitter {
   /** The instruction being translated and the number of instructions from it to the end of its block. */
   current!: Instruction;
   remaining = 0;
-  /** Set when the status word's mirror is needed or changed. */
-  usesFpu = false;
+  /** Of the block: CR0 and CR4 have been looked at for SSE, and MXCSR. */
+  sseChecked = false;
+  roundingChecked = false;
 
   constructor(helpers: Helpers) { this.helpers = helpers; }
 

@@ -74,6 +74,8 @@ export function compilePage(request: PageRequest, helpers: Helpers, chain: numbe
 function emitBlock(e: Emitter, b: Block, count: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
+  e.sseChecked = false;
+  e.roundingChecked = false;
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
   const label = (t: Block): number => LABEL.EXECUTE + count - t.index;

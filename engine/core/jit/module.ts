@@ -22,6 +22,7 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
+    arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
   };
   const pageType = m.type(PAGE_PARAMS, []);
   const chainType = m.type([I32, I32, I64], []);
@@ -41,6 +42,7 @@ export interface CoreFunctions {
   readonly executeRecord: CallableFunction;
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;
+  readonly arithmetic64: CallableFunction;
 }
 
 /** (fn, cpu, rip, entry): calls the table's function `fn`. */

@@ -5,8 +5,9 @@ import { ALU_ROWS } from './alu.ts';
 import type { Instruction } from './instruction.ts';
 import { LOCK, MEM } from './instruction.ts';
 import { MOVE_ROWS } from './move.ts';
+import { SSE_ROWS } from './sse.ts';
 
-const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS]);
+const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS, ...SSE_ROWS]);
 
 /** The instruction's translation, undefined when it is left to the interpreter. */
 export function rowOf(i: Instruction): Row | undefined {
