@@ -6,6 +6,9 @@ export interface CharBackend {
   readonly where: string;
   /** Takes what it can now and returns how many bytes that was; never blocks. -1: lost for good, with `error` set. */
   write(bytes: Uint8Array): number;
+  /** A reader that keeps reading has plenty to read: what is not written now reaches it later, what is may push out older
+   *  output. Turns false again soon, whatever the reader does, and onReady's listener is then called. */
+  readonly busy?: boolean;
   /** At most max bytes that have arrived; empty when none. */
   read(max: number): Uint8Array;
   /** Called when read() has bytes again, or a client came or went. One listener; returns its own removal. */

@@ -1,8 +1,9 @@
 /**
  * A character backend over a Node stream (pty master, tty, socket): the part that is the same for all of them.
  *
- * Loss rule: with nobody connected, output is lost at once. With a peer that does not read, the newest OUTPUT_BYTES are
- * kept and the oldest are dropped; nothing ever waits for the peer.
+ * Loss rule: with nobody connected, output is lost at once. A peer that reads slowly loses nothing: the device is told
+ * that it is busy, and waits. With a peer that has not read for STALL_MS nothing waits: the newest OUTPUT_BYTES are kept
+ * and the oldest are dropped.
  */
 import type { Duplex } from 'node:stream';
 import type { CharBackend } from '../devicemodel/backends_if.ts';
@@ -11,6 +12,9 @@ import { errnoText } from './host_errors.ts';
 
 /** Room for about 100 ms of a 10 MB/s flood, so that a reader who keeps up loses nothing. */
 export const OUTPUT_BYTES = 1 << 20;
+/** From here on a peer that reads is busy, until this much less waits for it. */
+const BUSY_BYTES = OUTPUT_BYTES / 2;
+const STALL_MS = 100;
 const WRITE_BYTES = 65536;
 /** At close, how long output may still take to leave; and how long a pty's reader gets for what the kernel holds. */
 const DRAIN_MS = 100;
@@ -23,6 +27,8 @@ export interface Sink {
   write(chunk: Uint8Array, done: (error?: NodeJS.ErrnoException | null) => void): void;
   /** Forgets the chunk under way. */
   stop(): void;
+  /** performance.now() of the last byte that left. */
+  readonly progressAt: number;
 }
 
 export class CharStream implements CharBackend {
@@ -32,6 +38,9 @@ export class CharStream implements CharBackend {
   #sink: Sink | undefined;
   #writing = false;
   #guestPaused = false;
+  #progressAt = 0;
+  /** Somebody was told that the peer is busy, and waits for its wake. */
+  #stallTimer: NodeJS.Timeout | undefined;
   #closed = false;
   #wake: (() => void) | undefined;
   #onClose: () => Promise<void> | void = () => undefined;
@@ -88,6 +97,7 @@ export class CharStream implements CharBackend {
     this.#sink = undefined;
     this.#writing = false;
     this.#output.clear();
+    this.#noLongerBusy();
     if (stream === undefined) return;
     stream.on('error', () => undefined); // what a dying peer still says
     stream.destroy();
@@ -106,6 +116,22 @@ export class CharStream implements CharBackend {
     this.#output.push(bytes);
     this.#pump();
     return bytes.length;
+  }
+
+  get busy(): boolean {
+    if (this.#closed || this.#stream === undefined || this.#output.length < BUSY_BYTES) return false;
+    const idleMs = performance.now() - Math.max(this.#progressAt, this.#sink?.progressAt ?? 0);
+    if (idleMs >= STALL_MS) return false;
+    this.#stallTimer ??= setTimeout(() => this.#noLongerBusy(), STALL_MS - idleMs);
+    return true;
+  }
+
+  /** Who waits looks again; `busy` may still be the answer. */
+  #noLongerBusy(): void {
+    if (this.#stallTimer === undefined) return;
+    clearTimeout(this.#stallTimer);
+    this.#stallTimer = undefined;
+    this.#wake?.();
   }
 
   read(max: number): Uint8Array {
@@ -152,6 +178,8 @@ export class CharStream implements CharBackend {
     const done = (error?: Error | null) => {
       if (this.#stream !== stream) return;
       this.#writing = false;
+      this.#progressAt = performance.now();
+      if (this.#output.length < BUSY_BYTES / 2) this.#noLongerBusy();
       if (error === null || error === undefined) this.#pump();
       else if (this.#sink !== undefined) stream.destroy(error); // a stream's own error follows by itself
     };

@@ -35,6 +35,7 @@ class TapBackend implements CharBackend {
 
   get where(): string { return this.#real.where; }
   get error(): string | undefined { return this.#real.error; }
+  get busy(): boolean { return this.#real.busy ?? false; }
 
   /** Everything is taken: the viewers have it, even when the node is lost. */
   write(bytes: Uint8Array): number {

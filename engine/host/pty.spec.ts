@@ -123,6 +123,39 @@ onUnix('a reader that keeps up loses nothing of 10 MiB', async () => {
   await pty.close();
 }, 30_000);
 
+onUnix('a writer that waits while the reader is busy loses nothing, however fast it is', async () => {
+  const pty = await openPty('virtio-console a');
+  let wake = (): void => undefined;
+  pty.onReady(() => wake());
+  const terminal = new Terminal(pty.where);
+  const chunk = Uint8Array.from({ length: 65536 }, (_, i) => i & 0xff);
+  for (let i = 0; i < 160; i++) {
+    while (pty.busy) await new Promise<void>((resolve) => { wake = resolve; });
+    pty.write(chunk);
+    if (i === 0) await terminal.until(1); // it reads: from here on it is worth waiting for
+  }
+  const all = await terminal.until(160 * 65536);
+  expect(all.every((byte, i) => byte === (i & 0xff))).toBe(true);
+  expect(pty.droppedBytes).toBe(0);
+  await terminal.close();
+  await pty.close();
+}, 20_000);
+
+onUnix('a reader that stopped is waited for once, then no more', async () => {
+  const pty = await openPty('virtio-console a');
+  let wake = (): void => undefined;
+  pty.onReady(() => wake());
+  const chunk = new Uint8Array(65536);
+  while (!pty.busy && pty.droppedBytes === 0) pty.write(chunk);
+  while (pty.busy) await new Promise<void>((resolve) => { wake = resolve; });
+  for (let i = 0; i < 64; i++) {
+    expect(pty.busy).toBe(false);
+    pty.write(chunk);
+  }
+  expect(pty.droppedBytes).toBeGreaterThan(0);
+  await pty.close();
+}, 20_000);
+
 onUnix('a large paste waits while the guest has no room and arrives whole', async () => {
   const pty = await openPty('virtio-console a');
   const terminal = new Terminal(pty.where);

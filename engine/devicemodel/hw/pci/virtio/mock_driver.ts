@@ -106,6 +106,7 @@ export class MockChar implements CharBackend {
   readonly input: Uint8Array[] = [];
   paused = false;
   closed = false;
+  busy = false;
   /** What the next writes return; undefined takes everything. */
   accept: number | undefined;
   #wake: () => void = () => undefined;
@@ -123,6 +124,11 @@ export class MockChar implements CharBackend {
   onReady(wake: () => void): () => void { this.#wake = wake; return () => { this.#wake = () => undefined; }; }
   pauseInput(paused: boolean): void { this.paused = paused; }
   async close(): Promise<void> { this.closed = true; }
+  /** No longer busy. */
+  ease(): void {
+    this.busy = false;
+    this.#wake();
+  }
   type(text: string | Uint8Array): void {
     this.input.push(typeof text === 'string' ? new TextEncoder().encode(text) : text);
     this.#wake();

@@ -192,3 +192,20 @@ test('when one port cannot be opened the others are closed again', async () => {
   await expect(MockDriver.create(virtioConsole, '@pty:a,pty:b', host)).rejects.toThrow('no');
   expect(first.closed).toBe(true);
 });
+
+test('output waits in its queue while the reader is busy, and follows when it no longer is', async () => {
+  const { driver, chars } = await setUp();
+  const send = (text: string, at: number): void => {
+    driver.queues[1].add([driver.put(at, new TextEncoder().encode(text))]);
+    driver.kick(1);
+  };
+  send('a', 0x5_0000);
+  chars[0].busy = true;
+  send('b', 0x5_0100);
+  send('c', 0x5_0200);
+  expect(chars[0].text).toBe('a');
+  expect(driver.queues[1].returned()).toHaveLength(1);
+  chars[0].ease();
+  expect(chars[0].text).toBe('abc');
+  expect(driver.queues[1].returned().length).toBeGreaterThanOrEqual(2);
+});

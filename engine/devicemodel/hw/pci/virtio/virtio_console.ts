@@ -58,6 +58,8 @@ interface Port {
   /** Input that left the backend but found no buffer. */
   pending: Uint8Array;
   starved: boolean;
+  /** Output waits in its queue for a busy backend. */
+  held: boolean;
   stopListening: () => void;
 }
 
@@ -86,8 +88,8 @@ export class VirtioConsole implements VirtioFunction {
     view.setUint16(2, ROWS, true);
     view.setUint32(4, VIRTIO_CONSOLE_MAXPORTS, true);
     this.#ports = ports.map(({ options, backend }, id) => {
-      const port: Port = { id, name: options.name, isConsole: options.isConsole, backend, rxReady: false, pending: NOTHING, starved: false, stopListening: () => undefined };
-      port.stopListening = backend.onReady(() => this.#input(port));
+      const port: Port = { id, name: options.name, isConsole: options.isConsole, backend, rxReady: false, pending: NOTHING, starved: false, held: false, stopListening: () => undefined };
+      port.stopListening = backend.onReady(() => this.#onBackend(port));
       return port;
     });
   }
@@ -112,6 +114,7 @@ export class VirtioConsole implements VirtioFunction {
       port.pending = NOTHING;
       if (port.starved) port.backend?.pauseInput(false);
       port.starved = false;
+      port.held = false;
     }
   }
 
@@ -119,11 +122,22 @@ export class VirtioConsole implements VirtioFunction {
     await Promise.all(this.#ports.map((port) => this.#closeBackend(port)));
   }
 
+  #onBackend(port: Port): void {
+    if (port.held) {
+      port.held = false;
+      this.#output(this.#transport.queues[port.id === 0 ? 1 : 2 * (port.id + 1) + 1], port);
+    }
+    this.#input(port);
+  }
+
   /** Guest to host: each descriptor is one write; what the backend does not take is lost; the length given back is 0. */
   #output(queue: Virtqueue, port: Port | undefined): void {
     let chains = 0;
     let bytes = 0;
-    for (let chain = queue.pop(); chain !== undefined; chain = queue.pop()) {
+    for (;;) {
+      if (port?.backend?.busy === true && queue.hasChains()) { port.held = true; break; }
+      const chain = queue.pop();
+      if (chain === undefined) break;
       let budget = CHAIN_BYTES;
       for (const segment of chain.readable) {
         if (budget === 0 || port?.backend === undefined) break;
