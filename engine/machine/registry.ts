@@ -11,6 +11,9 @@ import { vmName } from '../contract/vm_definition.ts';
 import { HostError } from '../lib/errors.ts';
 import { replaceFileSync, writeFileAtomic } from './atomic_file.ts';
 
+const ENTER_ATTEMPTS = 5;
+const BACK_OFF_MS = 100;
+
 const entrySchema = z.object({
   name: vmName,
   pid: z.int().positive(),
@@ -70,16 +73,24 @@ export class RuntimeRegistry {
    */
   async enter(vm: { name: string; cpuAffinity: readonly number[]; memoryMiB: number }): Promise<{ update(consoles: RegistryEntry['consoles']): void; remove(): void }> {
     const path = join(this.dir, `${vm.name}.json`);
-    const running = await this.list();
-    const same = running.find((r) => r.name === vm.name);
-    if (same) throw this.#running(vm.name, same.pid);
-    checkPcpus(vm, running);
     const entry: RegistryEntry = {
       name: vm.name, pid: process.pid, processStart: processStart(process.pid), cpuAffinity: [...vm.cpuAffinity],
       memoryMiB: vm.memoryMiB, consoles: [], startedAt: Date.now(),
     };
     const text = (): string => `${JSON.stringify(entry)}\n`;
-    await writeFileAtomic(path, text(), { exclusive: true, mode: 0o600 }).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
+    for (let attempt = 1; ; attempt += 1) {
+      const running = await this.list();
+      const same = running.find((r) => r.name === vm.name);
+      if (same) throw this.#running(vm.name, same.pid);
+      checkPcpus(vm, running);
+      await writeFileAtomic(path, text(), { exclusive: true, mode: 0o600 }).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
+      // Whoever enters at the same moment may not have seen this one; the later of both sees the other here.
+      const others = (await this.list()).filter((r) => r.name !== vm.name && r.cpuAffinity.some((id) => vm.cpuAffinity.includes(id)));
+      if (others.length === 0) break;
+      rmSync(path, { force: true });
+      if (attempt === ENTER_ATTEMPTS) checkPcpus(vm, others);
+      await new Promise((resolve) => { setTimeout(resolve, Math.random() * BACK_OFF_MS); });
+    }
     let removed = false;
     const remove = (): void => {
       if (removed) return;
@@ -88,13 +99,6 @@ export class RuntimeRegistry {
       rmSync(path, { force: true });
     };
     process.on('exit', remove);
-    try { // whoever entered at the same moment saw neither of us; the one that is not first in this order leaves
-      const before = (r: RegistryEntry): boolean => r.startedAt < entry.startedAt || (r.startedAt === entry.startedAt && r.name < entry.name);
-      checkPcpus(vm, (await this.list()).filter((r) => r.name !== vm.name && before(r)));
-    } catch (error) {
-      remove();
-      throw error;
-    }
     return {
       update(consoles) {
         if (removed) return;
