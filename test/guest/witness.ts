@@ -5,7 +5,7 @@
  * @differ The guest sees the processor that its CPU model describes, this computer has its own: a program that chooses
  *         other instructions on each must still say the same.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -101,8 +101,9 @@ export async function runInGuest(job: Job): Promise<Outcome> {
       execFileSync('/sbin/debugfs', ['-R', `rdump /out ${dir}`, disk], { stdio: 'ignore' });
       return outcome(Number(code), startedAt, join(dir, 'out'));
     } catch (error) {
-      mkdirSync(RECORDS, { recursive: true });
-      writeFileSync(join(RECORDS, `${job.name}.console.txt`), run.output.text);
+      run.process.kill('SIGKILL');
+      await run.exit;
+      keepUnfinished(job.name, disk, run.output.text);
       throw error;
     } finally {
       unwatch();
@@ -169,6 +170,16 @@ function firstDifference(guest: Buffer, here: Buffer): string {
 }
 
 const RECORDS = fileURLToPath(new URL('../../build/witness', import.meta.url));
+
+/** Keeps the console and what had reached the disk of a guest that did not get to its end. */
+function keepUnfinished(name: string, disk: string, console: string): void {
+  const dir = join(RECORDS, `${name}.unfinished`);
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'console'), console);
+  spawnSync('/sbin/e2fsck', ['-fy', disk], { stdio: 'ignore' }); // replays the journal
+  spawnSync('/sbin/debugfs', ['-R', `rdump /out ${dir}`, disk], { stdio: 'ignore' });
+}
 
 /** Keeps what a witness said, for docs/witness.md and for whoever looks into a failure. */
 export function record(name: string, result: object, outcomes: Record<string, Outcome> = {}): void {
