@@ -1,0 +1,175 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { Batch, CODE_ADDRESS, FX, IN, WINDOW_BYTES } from '../../test/differential/case.ts';
+import { generateCase, loadSources, type Source } from '../../test/differential/generate.ts';
+import { Random } from '../../test/differential/random.ts';
+import { generateSequence, sequencePool } from '../../test/differential/sequence.ts';
+import { loadCoreModule } from './core.ts';
+import { S } from './gen/state.ts';
+import { CODE, DATA, JitMachine, MAPPED } from './jit_test_machine.ts';
+import { J } from './jit/layout.ts';
+
+const HLT = 12;
+const BUDGET = 0x100;
+const EXTERNAL_INTERRUPT = 1;
+
+let module: WebAssembly.Module;
+let sources: Source[];
+beforeAll(async () => {
+  module = await loadCoreModule();
+  ({ sources } = await loadSources({ has: () => true } as unknown as ReadonlySet<string>));
+});
+
+const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ''), 'hex');
+const compiledInstructions = (m: JitMachine): number => Number(m.core.u64(J.EXECUTED));
+
+/** Puts a case's state into a machine. */
+function load(m: JitMachine, b: Batch): void {
+  const o = b.offset(0);
+  const { core, ram } = m;
+  ram.fill(0, DATA, DATA + 4096 - WINDOW_BYTES);
+  b.bytes.copy(ram, DATA + 4096 - WINDOW_BYTES, o + IN.WINDOW, o + IN.BYTES);
+  const state = Buffer.from(core.memory.buffer, core.view.byteOffset, 0x1000);
+  b.bytes.copy(state, S.GPR, o + IN.GPR, o + IN.GPR + 128);
+  b.bytes.copy(state, S.XMM, o + IN.FX + FX.XMM, o + IN.FX + FX.XMM + 256);
+  core.setU32(S.MXCSR, b.bytes.readUInt32LE(o + IN.FX + FX.MXCSR));
+  core.setU16(S.FCW, 0x37f);
+  core.setU16(S.FSW, 0);
+  core.setU16(S.FTW, 0xffff);
+  core.setU64(S.RIP, BigInt(CODE_ADDRESS));
+  for (const field of [S.INTERRUPTIBILITY, S.EXIT_INTR_INFO]) core.setU32(field, 0);
+  for (const field of [S.INSTRUCTIONS, S.EXIT_QUALIFICATION]) core.setU64(field, 0n);
+  core.setFlags(Number(b.bytes.readBigUInt64LE(o + IN.RFLAGS)));
+}
+
+/** Runs a case twice on a machine, so that the second run is compiled code, and tells what is left. */
+function outcome(m: JitMachine, b: Batch): string {
+  const code = Buffer.alloc(320, 0xf4);
+  b.code(0).copy(code);
+  m.put(code, CODE + 0x100);
+  let reason = 0;
+  for (let pass = 0; pass < 2; pass += 1) {
+    load(m, b);
+    reason = m.core.run(10_000);
+  }
+  const mxcsr = m.core.u32(S.MXCSR).toString(16);
+  return `code ${b.code(0).toString('hex')}\nreason ${reason} vector ${m.core.u32(S.EXIT_INTR_INFO).toString(16)} mxcsr ${mxcsr}\n${m.state()}\n${m.ram.toString('hex', DATA, DATA + 4096)}`;
+}
+
+function compare(count: number, make: (b: Batch) => void): void {
+  const interpreter = new JitMachine(module, 'off');
+  const compiler = new JitMachine(module, 'on', 1);
+  compiler.core.jit!.limits.compilations = Infinity;
+  for (let n = 0; n < count; n += 1) {
+    const b = new Batch(1);
+    make(b);
+    if (b.mode(0) === 0) expect(outcome(compiler, b)).toBe(outcome(interpreter, b));
+  }
+  expect(compiledInstructions(compiler)).toBeGreaterThan(count / 2);
+}
+
+describe('compiled code leaves registers, flags, memory, faults and the instruction count as the interpreter does', () => {
+  for (const family of ['alu', 'shift', 'muldiv', 'bit', 'mov', 'stack', 'branch', 'string', 'sse', 'sse_integer', 'sse_float', 'sse_convert']) {
+    test(`single instructions: ${family}`, () => {
+      const r = new Random(0x11 + family.length);
+      const source = sources.find((s) => s.family === family)!;
+      compare(150, (b) => generateCase(b, source, r.pick(source.forms), r));
+    });
+  }
+
+  test('sequences', () => {
+    const r = new Random(0x77);
+    const pool = sequencePool(sources, 'sequence');
+    compare(250, (b) => generateSequence(b, 'sequence', pool, r));
+  });
+});
+
+/** Runs code from CODE with and without the JIT until it leaves; expects the same state, and compiled code to have run. */
+function both(code: Buffer, prepare: (m: JitMachine) => void, reason = HLT): JitMachine {
+  const machines = (['off', 'on'] as const).map((jit) => {
+    const m = new JitMachine(module, jit, 4);
+    m.put(code);
+    m.start();
+    prepare(m);
+    let left: number;
+    do left = m.core.run(100_000); while (left === BUDGET);
+    expect(left).toBe(reason);
+    return m;
+  });
+  expect(machines[1].state()).toBe(machines[0].state());
+  expect(machines[1].ram.compare(machines[0].ram, DATA, MAPPED, DATA, MAPPED)).toBe(0);
+  expect(compiledInstructions(machines[1])).toBeGreaterThan(0);
+  return machines[1];
+}
+
+test('a loop over memory counts every instruction', () => {
+  // again: mov rax,[rsi+rcx*8]; add rax,rbx; xor rdx,rax; mov [rdi+rcx*8],rdx; inc rcx; and rcx,0x1ff; dec rbp; jnz again; hlt
+  const m = both(bytes('488b04ce 4801d8 4831c2 488914cf 48ffc1 4881e1ff010000 48ffcd 75e3 f4'), (on) => {
+    on.setGpr(6, BigInt(DATA));
+    on.setGpr(7, BigInt(DATA + 0x2000));
+    on.setGpr(3, 0x12345678n);
+    on.setGpr(5, 50_000n);
+  });
+  expect(m.core.u64(S.INSTRUCTIONS)).toBe(400_001n);
+});
+
+test('a page fault in a compiled loop shows the state in front of the faulting instruction', () => {
+  // again: add rax,3; mov [rdi],rax; add rdi,8; jmp again
+  const m = both(bytes('4883c003 488907 4883c708 ebf3'), (on) => on.setGpr(7, BigInt(MAPPED - 0x3004)), 0);
+  expect(m.core.u64(S.RIP)).toBe(BigInt(CODE + 4));
+  expect(m.core.u64(S.EXIT_QUALIFICATION)).toBe(BigInt(MAPPED));
+});
+
+test('a store into the page that is running takes effect on the next instruction', () => {
+  // again: mov [rip+1 -> imm of add],cl; add eax,imm32; inc ecx; cmp ecx,200; jne again; hlt
+  both(bytes('880d01000000 0500000000 ffc1 81f9c8000000 75e9 f4'), () => {});
+});
+
+test('calls, returns and indirect jumps between pages', () => {
+  const code = Buffer.alloc(0x2000, 0xf4);
+  // again: call 0x1000; call [rdi]; dec rbp; jnz again; hlt
+  bytes('e8fb0f0000 ff17 48ffcd 75f4 f4').copy(code, 0);
+  bytes('4801d8 c3').copy(code, 0x1000); //             add rax,rbx; ret
+  bytes('4829ca 4c8d1d03000000 41ffe3 4883c207 c3').copy(code, 0x1100);
+  const m = both(code, (on) => {
+    on.ram.writeBigUInt64LE(BigInt(CODE + 0x1100), DATA);
+    on.setGpr(7, BigInt(DATA));
+    on.setGpr(3, 5n);
+    on.setGpr(1, 2n);
+    on.setGpr(5, 10_000n);
+  });
+  expect(m.gpr(0)).toBe(50_000n);
+});
+
+test('an endless compiled loop ends with its budget and for an event', () => {
+  const m = new JitMachine(module, 'on', 4);
+  m.put(bytes('ffc0 ebfc'));
+  m.start();
+  expect(m.core.run(1_000_000)).toBe(BUDGET);
+  const ran = Number(m.core.u64(S.INSTRUCTIONS));
+  expect(ran).toBeGreaterThanOrEqual(1_000_000);
+  expect(ran).toBeLessThan(1_010_000);
+  expect(compiledInstructions(m)).toBeGreaterThan(900_000);
+  m.core.setU32(S.EVENT_FLAGS, 1);
+  expect(m.core.run(1_000_000)).toBe(EXTERNAL_INTERRUPT);
+});
+
+test('a full table is emptied and filled anew', () => {
+  const m = new JitMachine(module, 'on', 2);
+  m.core.jit!.limits.functions = 3;
+  const code = Buffer.alloc(0x8000, 0xf4);
+  // Page n: add rax,n; jump to the next page; the last one counts down and starts again.
+  for (let page = 0; page < 8; page += 1) {
+    bytes('4883c001').copy(code, page * 0x1000);
+    if (page < 7) bytes('e9f70f0000').copy(code, page * 0x1000 + 4);
+    else bytes('48ffcd 0f85f38fffff f4').copy(code, page * 0x1000 + 4);
+  }
+  m.put(code);
+  m.start();
+  m.setGpr(5, 500n);
+  m.setGpr(0, 0n);
+  let left: number;
+  do left = m.core.run(100_000); while (left === BUDGET);
+  expect(left).toBe(HLT);
+  expect(m.gpr(0)).toBe(4000n);
+  expect(m.core.jit!.statistics.flushes).toBeGreaterThan(1);
+});
