@@ -61,7 +61,7 @@ interface CoreExports extends CompilerExports {
   setJitThreshold(executions: number): void;
   init(pcpuId: number, ramBytes: number): void;
   run(budget: number): number;
-  unwound(): void;
+  unwound(): number;
   getFlags(): number;
   setFlags(value: number): void;
   stateWritten(): void;
@@ -74,6 +74,9 @@ interface CoreExports extends CompilerExports {
 const WASM_PAGE = 0x10000;
 /** Instructions per call into WebAssembly: V8 replaces a function by its optimised form only when it is called. */
 const SLICE = 16_384;
+
+/** The core has no reason to leave run(): assembly/exit.ts. */
+const STAY = 0xffff_ffff;
 
 /** Thrown by `unwind` and caught by run(): carries nothing, so that throwing costs no stack trace. */
 const UNWIND = Object.freeze({ unwind: true });
@@ -215,8 +218,11 @@ export class Core {
     let deliver = false;
     for (;;) {
       try {
-        if (deliver) exports.unwound();
-        deliver = false;
+        if (deliver) {
+          const reason = exports.unwound() >>> 0;
+          if (reason !== STAY) return reason;
+          deliver = false;
+        }
         for (;;) {
           const left = Number(end - view.getBigUint64(S.INSTRUCTIONS, true));
           if (left <= 0) return EXIT.BUDGET;

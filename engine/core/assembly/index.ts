@@ -1,7 +1,9 @@
 /** The core's exports to core.ts. */
 import { initBlocks, dropBlocks } from './block';
 import { cpu, instrRip, setCpu } from './cpu';
+import { leaveRun } from './code_page';
 import { decodeInstruction, decodedEnds } from './decode';
+import { STAY, leaveReason, takeLeaveReason } from './exit';
 import { deliverFault } from './fault';
 import { readFlags, writeFlags } from './flags';
 import { PCPU_BASE, PCPU_STRIDE, S_BLOCK, S_CUR_OP, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_PCPU_ID } from './gen/state';
@@ -36,8 +38,11 @@ export function stateWritten(): void {
   flushTlb();
 }
 
-/** A fault has unwound the stack: counts what ran before it in its block, undoes what it left half done, delivers it. */
-export function unwound(): void {
+/**
+ * A fault has unwound the stack: counts what ran before it in its block, undoes what it left half done, delivers it.
+ * Returns the reason to leave run() at once (exception bitmap, triple fault), or STAY.
+ */
+export function unwound(): u32 {
   const first = load<u32>(cpu, S_BLOCK);
   if (first != 0) {
     const done = (load<u32>(cpu, S_CUR_OP) - first) / <u32>REC_SIZE;
@@ -46,6 +51,9 @@ export function unwound(): void {
   }
   undoRsp();
   deliverFault();
+  if (leaveReason == STAY) return STAY;
+  leaveRun();
+  return takeLeaveReason();
 }
 
 export function getFlags(): u32 { return readFlags(); }
