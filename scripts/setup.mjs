@@ -42,26 +42,25 @@ function ensurePackages() {
   process.exit(1);
 }
 
-/** Installs Debian packages that only tests need, when that is possible here; otherwise says what to install. */
-function ensureTestTools() {
-  const tools = [
-    ['/usr/bin/chromium', 'chromium'],
-    ['/sbin/debugfs', 'e2fsprogs'],
-    ['/usr/bin/screen', 'screen'],
-  ];
-  const missing = tools.filter(([path]) => !existsSync(path)).map(([, name]) => name);
-  if (missing.length === 0) return;
+/** Programs that set-up or tests call, and the Debian package of each. */
+const GUEST_TOOLS = [['/sbin/mke2fs', 'e2fsprogs']];
+const TEST_TOOLS = [['/usr/bin/chromium', 'chromium'], ['/sbin/debugfs', 'e2fsprogs'], ['/usr/bin/screen', 'screen']];
+
+/** Installs what is missing where this user may, on Debian and its like; otherwise says in one line what to install. */
+function ensureTools(tools, purpose) {
+  const missing = [...new Set(tools.filter(([path]) => !existsSync(path)).map(([, name]) => name))];
+  if (missing.length === 0 || process.platform !== 'linux') return;
   const apt = spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
   if (!apt || process.getuid?.() !== 0) {
-    say(`The end-to-end tests need: apt-get install ${missing.join(' ')}`);
+    say(`${purpose}: please install ${missing.join(', ')} (apt-get install ${missing.join(' ')})`);
     return;
   }
-  say(`Installing ${missing.join(', ')} for the tests`);
+  say(`Installing ${missing.join(', ')} (${purpose})`);
   const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'] };
   const install = () => spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], quiet).status === 0;
   if (install()) return;
   spawnSync('apt-get', ['update', '-q'], quiet);
-  if (!install()) say(`Installing failed; the end-to-end tests need: apt-get install ${missing.join(' ')}`);
+  if (!install()) say(`Installing failed; ${purpose}: please install ${missing.join(', ')}`);
 }
 
 /** Does every set-up step that is due. @param options.tests also what only tests need */
@@ -69,6 +68,7 @@ export async function setup({ tests = false } = {}) {
   ensureNode();
   ensurePackages();
   run('node', ['scripts/build_core.mjs']);
+  ensureTools(GUEST_TOOLS, 'for the sample disk image');
   const { cacheDir } = await import('../engine/machine/paths.ts');
   const { buildGuest } = await import('./guest/build_guest.ts');
   try {
@@ -77,7 +77,7 @@ export async function setup({ tests = false } = {}) {
     console.error(error instanceof Error ? error.message : error);
     process.exit(1);
   }
-  if (tests) ensureTestTools();
+  if (tests) ensureTools(TEST_TOOLS, 'for the end-to-end tests');
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await setup({ tests: process.argv.includes('--tests') });
