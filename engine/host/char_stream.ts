@@ -14,7 +14,7 @@ import { errnoText } from './host_errors.ts';
 export const OUTPUT_BYTES = 1 << 20;
 /** From here on a peer that reads is busy, until this much less waits for it. */
 const BUSY_BYTES = OUTPUT_BYTES / 2;
-const STALL_MS = 100;
+const STALL_MS = 1000;
 const WRITE_BYTES = 65536;
 /** At close, how long output may still take to leave; and how long a pty's reader gets for what the kernel holds. */
 const DRAIN_MS = 100;
