@@ -3,13 +3,16 @@
  * `npm run serve`: in a browser in any case.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ensureNode, setup, toolEnvironment } from './setup.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const INSTALL_LIMIT_MS = 180_000;
+/** Electron's installer is ended when nothing has arrived for this long, e.g. behind a closed network. */
+const INSTALL_STALL_MS = 20_000;
+const INSTALL_LIMIT_MS = 900_000;
 
 /** Newest change below a path, 0 when there is none. */
 function newest(path) {
@@ -24,8 +27,37 @@ function isStale(result, sources) {
   return sources.some((source) => newest(join(root, source)) > built);
 }
 
+/** Bytes below a path. */
+function bytesIn(path) {
+  try {
+    const info = statSync(path);
+    return info.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + bytesIn(join(path, name)), 0) : info.size;
+  } catch {
+    return 0; // gone meanwhile
+  }
+}
+
+/** Runs Electron's own installer for as long as it makes progress, which its download and its unpacked files show. */
+async function installElectron(folder) {
+  console.log('Electron is not there yet; its own installer fetches it (about 120 MB).');
+  const temporary = mkdtempSync(join(tmpdir(), 'acrn-desktop-electron-'));
+  const child = spawn(process.execPath, [join(folder, 'install.js')], { stdio: 'ignore', env: { ...toolEnvironment(), TMPDIR: temporary, TEMP: temporary, TMP: temporary } });
+  const started = Date.now();
+  let seen = 0;
+  let progressAt = started;
+  const watch = setInterval(() => {
+    const bytes = bytesIn(temporary) + bytesIn(join(folder, 'dist'));
+    if (bytes !== seen) progressAt = Date.now();
+    seen = bytes;
+    if (Date.now() - progressAt > INSTALL_STALL_MS || Date.now() - started > INSTALL_LIMIT_MS) child.kill('SIGKILL');
+  }, 500);
+  await new Promise((resolve) => { child.on('exit', resolve); child.on('error', resolve); });
+  clearInterval(watch);
+  rmSync(temporary, { recursive: true, force: true });
+}
+
 /** Path of the Electron program, undefined where there is none and none can be installed. */
-function findElectron() {
+async function findElectron() {
   const folder = join(root, 'node_modules', 'electron');
   if (!existsSync(folder)) return undefined;
   const path = () => {
@@ -34,10 +66,7 @@ function findElectron() {
     const program = join(process.env.ELECTRON_OVERRIDE_DIST_PATH ?? join(folder, 'dist'), name);
     return existsSync(program) ? program : undefined;
   };
-  if (path() === undefined) {
-    console.log('Electron is not there yet; asking its installer (3 minutes at most).');
-    spawnSync(process.execPath, [join(folder, 'install.js')], { stdio: 'ignore', timeout: INSTALL_LIMIT_MS, env: toolEnvironment() });
-  }
+  if (path() === undefined) await installElectron(folder);
   return path();
 }
 
@@ -65,7 +94,7 @@ async function start(args) {
   const { buildAll, buildRenderer } = await import('./build.mjs');
   if (!args.includes('--serve')) {
     const why = !hasScreen() ? 'this computer has no display' : undefined;
-    const electron = why === undefined ? findElectron() : undefined;
+    const electron = why === undefined ? await findElectron() : undefined;
     if (electron !== undefined && canRun(electron)) {
       if (isStale('out/main/index.js', ['main', 'engine', 'preload']) || isStale('out/renderer/index.html', ['renderer', 'vite.config.ts'])) await buildAll();
       return runChild(electron, [root]);
