@@ -97,7 +97,6 @@ export async function runInGuest(job: Job): Promise<Outcome> {
     try {
       const [, code] = await run.output.expect(/WITNESS-END (\d+)/);
       await run.exit;
-      mkdirSync(join(dir, 'out'));
       execFileSync('/sbin/debugfs', ['-R', `rdump /out ${dir}`, disk], { stdio: 'ignore' });
       return outcome(Number(code), startedAt, join(dir, 'out'));
     } catch (error) {
