@@ -14,12 +14,20 @@ const BUS_LOCK: usize = PCPU_BASE + SHARED_OFFSET;
 /** A word of this pCPU's own block that only fences touch. */
 const FENCE_WORD: usize = SHARED_OFFSET + 0x80;
 
+const TRIES: u32 = 512;
+const YIELD_NS: i64 = 20_000;
+
 let held: bool = false;
 
 /** Takes the NUC's bus lock. Probe every access first: a fault must not be raised under the lock (deliverFault drops it). */
 export function lockBus(): void {
   const owner = load<u32>(cpu, S_PCPU_ID) + 1;
-  while (atomic.cmpxchg<u32>(BUS_LOCK, 0, owner) != 0) {}
+  let tries: u32 = 0;
+  for (let holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, owner); holder != 0; holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, owner)) {
+    if (++tries % TRIES != 0) continue;
+    // The holder's thread may not have a core of the host: leave it this one for an instant.
+    atomic.wait<i32>(BUS_LOCK, <i32>holder, YIELD_NS);
+  }
   held = true;
 }
 

@@ -19,7 +19,8 @@ import { cpu, instrRip, nextRip } from './cpu';
 import { enterRun, leaveRun } from './code_page';
 import { raise, raiseError } from './fault';
 import {
-  S_ENTRY_ERROR_CODE, S_ENTRY_INTR_INFO, S_EVENT_FLAGS, S_EXIT_INSTRUCTION_LENGTH, S_EXIT_QUALIFICATION, S_EXIT_REASON, S_LEAVE_BLOCK, S_RIP,
+  S_ENTRY_ERROR_CODE, S_ENTRY_INTR_INFO, S_EVENT_FLAGS, S_EXIT_INSTRUCTION_LENGTH, S_EXIT_QUALIFICATION, S_EXIT_REASON, S_INSTRUCTIONS,
+  S_LEAVE_BLOCK, S_PROC_CTLS2, S_RIP,
 } from './gen/state';
 
 /** Answers the exit described in the S_EXIT_* fields: 0 go on, 1 raise the event in ENTRY_INTR_INFO, 2 leave run(). */
@@ -44,6 +45,7 @@ export const EXIT_DR_ACCESS: u32 = 29;
 export const EXIT_IO_INSTRUCTION: u32 = 30;
 export const EXIT_RDMSR: u32 = 31;
 export const EXIT_WRMSR: u32 = 32;
+export const EXIT_PAUSE: u32 = 40;
 export const EXIT_EPT_VIOLATION: u32 = 48;
 export const EXIT_EPT_MISCONFIGURATION: u32 = 49;
 export const EXIT_WBINVD: u32 = 54;
@@ -110,4 +112,20 @@ export function vmexit(reason: u32): bool {
 @inline export function vmexitQualified(reason: u32, qualification: u64): bool {
   store<u64>(cpu, qualification, S_EXIT_QUALIFICATION);
   return vmexit(reason);
+}
+
+/** PAUSE-loop exiting (SDM 25.1.3): this many PAUSEs, with at most so many instructions to each, are a spin loop. */
+const PLE_WINDOW: u32 = 256;
+const PLE_GAP: u64 = 32;
+const PLE_EXITING: u32 = 1 << 10; // secondary controls
+let pauses: u32 = 0;
+let spinStart: u64 = 0;
+
+/** PAUSE: tells the hypervisor of a vCPU that spins, so that the one it waits for gets the host's core. */
+export function pause(): void {
+  if (!(load<u32>(cpu, S_PROC_CTLS2) & PLE_EXITING)) return;
+  if (pauses == 0) spinStart = load<u64>(cpu, S_INSTRUCTIONS);
+  if (++pauses < PLE_WINDOW) return;
+  pauses = 0;
+  if (load<u64>(cpu, S_INSTRUCTIONS) - spinStart <= PLE_GAP * PLE_WINDOW) vmexit(EXIT_PAUSE);
 }

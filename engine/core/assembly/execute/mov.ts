@@ -4,6 +4,7 @@
  * @spec SDM vol. 2
  */
 import { RAX, RBX, RCX, RDX, gpr16, gpr32, gpr64, gpr8, setGpr16, setGpr32, setGpr64, setGpr8 } from '../cpu';
+import { pause } from '../exit';
 import { GP, UD, raise, raiseError } from '../fault';
 import { LAZY_SUB, ZF, condition, readFlags, setLazy, writeStatus } from '../flags';
 import {
@@ -41,8 +42,8 @@ export function execMov(op: u32, rec: usize): void {
     case OP_MOVSX_B: writeReg(recReg(rec), size, readRm(rec, 1)); return;
     case OP_MOVSX_W: writeReg(recReg(rec), size, readRm(rec, 2)); return;
     case OP_LEA: writeReg(recReg(rec), size, effectiveAddress(rec)); return;
-    case OP_NOP:
-    case OP_PAUSE: return;
+    case OP_NOP: return;
+    case OP_PAUSE: pause(); return;
     case OP_XCHG_EG: {
       const v = readReg(recReg(rec), size);
       let old = rmwLoad(rec, size);

@@ -39,6 +39,10 @@ const PROC_CTLS = {
 } as const;
 /** Secondary ones, SDM 25.6.2: EPT, RDTSCP, unrestricted guest, WBINVD exiting, INVPCID. */
 const PROC_CTLS2 = (1 << 1) | (1 << 3) | (1 << 6) | (1 << 7) | (1 << 12);
+/** Where a VM has vCPUs that could wait for each other. */
+const PAUSE_LOOP_EXITING = 1 << 10;
+/** What a spinning vCPU leaves of its host core to others at a time. */
+const SPIN_YIELD_MS = 0.02;
 
 /** How often the clock is looked at while the guest runs. */
 const LOOK_NS = 150_000;
@@ -155,7 +159,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
     const s = this.#state;
     s.setBigUint64(S.EPTP, BigInt(this.vm.config.eptp), true);
     s.setUint32(S.PROC_CTLS, (PROC_CTLS.USE_TSC_OFFSETTING | PROC_CTLS.HLT_EXITING | PROC_CTLS.CR8_LOAD | PROC_CTLS.CR8_STORE | PROC_CTLS.UNCONDITIONAL_IO | PROC_CTLS.SECONDARY) >>> 0, true);
-    s.setUint32(S.PROC_CTLS2, PROC_CTLS2, true);
+    s.setUint32(S.PROC_CTLS2, this.pcpus.length > 1 ? PROC_CTLS2 | PAUSE_LOOP_EXITING : PROC_CTLS2, true);
     s.setUint32(S.EXCEPTION_BITMAP, 0, true);
     s.setBigUint64(S.CR0_GUEST_HOST_MASK, CR0_GUEST_HOST_MASK, true);
     s.setBigUint64(S.CR0_READ_SHADOW, 0n, true);
@@ -190,6 +194,15 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
 
   /** Time an exit handler spent waiting for the device model: not the guest's speed. */
   countWait(ns: number): void { this.#waitedNs += ns; }
+
+  /** The guest spins: another thread, perhaps the vCPU it waits for, may have this core for an instant. */
+  yieldCore(): void {
+    const flags = Atomics.load(this.#events, this.#eventIndex);
+    if (flags !== 0) return;
+    const start = this.host.timeNs();
+    Atomics.wait(this.#events, this.#eventIndex, flags, SPIN_YIELD_MS);
+    this.#waitedNs += this.host.timeNs() - start;
+  }
 
   eoiBroadcast(vector: number): void { this.vm.vioapic.broadcastEoi(vector); }
 

@@ -139,6 +139,8 @@ function randomExit(vcpu: Vcpu): number {
 const vmcallExit: Handler = (vcpu) => inject(vcpu, userVmHypercall(vcpu.core.view.getUint32(S.CPL, true)));
 const undefinedExit: Handler = (vcpu) => inject(vcpu, UD_EVENT);
 const gpExit: Handler = (vcpu) => inject(vcpu, GP_EVENT);
+/** pause_vmexit_handler */
+const pauseExit: Handler = (vcpu) => { vcpu.yieldCore(); return EXIT_CONTINUE; };
 /** Caches are coherent here: nothing to write back. */
 const nothingToDo: Handler = () => EXIT_CONTINUE;
 const leave: Handler = () => EXIT_LEAVE;
@@ -192,7 +194,7 @@ const dispatchTable: Record<ExitReason, Handler> = {
   [EXIT.MWAIT]: undefinedExit,
   [EXIT.MONITOR_TRAP]: unhandledExit,
   [EXIT.MONITOR]: undefinedExit,
-  [EXIT.PAUSE]: nothingToDo,
+  [EXIT.PAUSE]: pauseExit,
   [EXIT.ENTRY_FAILURE_MACHINE_CHECK]: unhandledExit,
   [EXIT.TPR_BELOW_THRESHOLD]: leave,
   [EXIT.APIC_ACCESS]: unhandledExit,
