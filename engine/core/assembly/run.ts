@@ -234,7 +234,7 @@ export function run(budget: u32): u32 {
       page = NO_PAGE;
       previous = 0;
       if (care) {
-        if (load<u64>(c, S_INSTRUCTIONS) >= limit) {
+        if (load<u64>(c, S_INSTRUCTIONS) >= limit && leaveReason == STAY) {
           leaveRun();
           return LEAVE_BUDGET;
         }
