@@ -16,7 +16,7 @@ import { undoRsp } from './unwind';
 
 export { run } from './run';
 export {
-  arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
+  alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
 } from './jit';
 
 /** Nothing here asserts; a trap of the compiler's own is an engine bug and ends in `unreachable`. */

@@ -13,14 +13,15 @@ import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
 import { ACCESS_READ, ACCESS_WRITE, eptDirty, eptPage, eptRights, eptTranslate } from './ept';
 import {
-  AF, CF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_NONE, LAZY_RESULT, LAZY_SBB, LAZY_SUB, OF, PF, SF, ZF,
+  AC, AF, CF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_NONE, LAZY_RESULT, LAZY_SBB, LAZY_SUB, OF, PF, SF, ZF,
 } from './flags';
 import { execute } from './gen/dispatch';
-import { S_BLOCK_RIP, S_CUR_OP, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
+import { S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
 import { canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
+import { syncAlignmentCheck } from './sync';
 import { fillTlb } from './tlb';
 
 /** Calls a function of the table of compiled code: (cpu, rip, entry). */
@@ -162,6 +163,13 @@ export function arithmetic64(kind: u32, a: u64, b: u64): u64 {
   }
   signal();
   return r;
+}
+
+/** STAC and CLAC at CPL 0. */
+export function alignmentCheck(allowed: u32): void {
+  const flags = load<u32>(cpu, S_FLAGS);
+  store<u32>(cpu, allowed ? flags | AC : flags & ~AC, S_FLAGS);
+  syncAlignmentCheck();
 }
 
 // ---- called by the compiler

@@ -722,6 +722,10 @@ export interface Row {
   readonly reads?: boolean;
   /** LOCK is handled. */
   readonly lock?: boolean;
+  /** May leave to the interpreter even without a memory operand. */
+  readonly misses?: boolean;
+  /** The block goes on behind it, although the interpreter ends its own there. */
+  readonly goesOn?: boolean;
 }
 
 const word = (i: Instruction): boolean => i.size >= 4;

@@ -56,7 +56,7 @@ export function findBlocks(leaders: ReadonlySet<number>, decode: Decode, limit: 
         ending = 'transfer';
         break;
       }
-      const row = i.ends ? undefined : rowOf(i);
+      const row = rowOf(i);
       rows.push(row);
       if (row === undefined) {
         ending = 'execute';
@@ -83,7 +83,7 @@ function flagLiveness(instructions: readonly Instruction[], rows: ReadonlyArray<
     const row = rows[n];
     liveAfter[n] = live;
     if (row !== undefined && setsFlags(i, row)) live = false;
-    if (row === undefined || row.reads === true || mayMiss(i)) live = true;
+    if (row === undefined || row.reads === true || mayMiss(i, row)) live = true;
   }
   // Only readers proper count for the entry: a block that merely passes flags on may be entered with any.
   needs = false;
@@ -104,7 +104,7 @@ export function successors(b: Block): number[] {
   const last = b.instructions[b.instructions.length - 1];
   if (b.ending === 'transfer') {
     if (isJcc(last)) return [targetOf(last), b.end];
-    return last.op === OP.JMP_J ? [targetOf(last)] : [];
+    return last.op === OP.JMP_J || last.op === OP.CALL_J ? [targetOf(last)] : [];
   }
   if (b.ending === 'execute' && last.ends) return [];
   return [b.end];

@@ -29,6 +29,7 @@ export interface Helpers {
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
   readonly arithmetic64: number; // (kind, a, b) -> bits of the result
+  readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
 }
 
 export const TLB_READ = 0;

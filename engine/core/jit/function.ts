@@ -143,7 +143,7 @@ function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: numbe
       return;
     case OP.CALL_J:
       pushReturn();
-      code.get(L.PAGE).i64(targetOf(i)).op(O.I64_ADD).set(L.TARGET).br(LABEL.CHAIN);
+      goTo(targetOf(i), false);
       return;
     case OP.JMP_E:
     case OP.CALL_E:

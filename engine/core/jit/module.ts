@@ -23,6 +23,7 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
     arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
+    alignmentCheck: m.import('alignmentCheck', [I32], []),
   };
   const pageType = m.type(PAGE_PARAMS, []);
   const chainType = m.type([I32, I32, I64], []);
@@ -43,6 +44,7 @@ export interface CoreFunctions {
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;
   readonly arithmetic64: CallableFunction;
+  readonly alignmentCheck: CallableFunction;
 }
 
 /** (fn, cpu, rip, entry): calls the table's function `fn`. */

@@ -6,8 +6,12 @@ import type { Instruction } from './instruction.ts';
 import { LOCK, MEM } from './instruction.ts';
 import { MOVE_ROWS } from './move.ts';
 import { SSE_ROWS } from './sse.ts';
+import { SYSTEM_ROWS } from './system.ts';
 
-const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS, ...SSE_ROWS]);
+const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS, ...SSE_ROWS, ...SYSTEM_ROWS]);
+
+/** Op ids that have a translation, in all or some of their forms; docs/cpu-coverage.md names them. */
+export const TRANSLATED: ReadonlySet<number> = new Set(ROWS.keys());
 
 /** The instruction's translation, undefined when it is left to the interpreter. */
 export function rowOf(i: Instruction): Row | undefined {
@@ -16,6 +20,7 @@ export function rowOf(i: Instruction): Row | undefined {
   if ((i.flags & LOCK) !== 0 && row.lock !== true) return undefined;
   if (i.address === 2) return undefined;
   if (row.when !== undefined && !row.when(i)) return undefined;
+  if (i.ends && row.goesOn !== true) return undefined;
   return row;
 }
 
@@ -32,7 +37,8 @@ export function isTransfer(i: Instruction): boolean {
 const STACK_OPS = new Set<number>([OP.PUSH_G, OP.PUSH_I, OP.PUSH_E, OP.POP_G, OP.LEAVE, OP.CALL_J, OP.CALL_E, OP.RET, OP.RET_I]);
 
 /** May leave to the interpreter in its middle: the flags must be what they were before it. */
-export function mayMiss(i: Instruction): boolean {
+export function mayMiss(i: Instruction, row: Row | undefined): boolean {
+  if (row?.misses === true || SSE_ROWS.has(i.op)) return true;
   if (STACK_OPS.has(i.op) || i.op === OP.JMP_E) return true;
   return (i.flags & MEM) !== 0 && i.op !== OP.LEA && i.op !== OP.NOP;
 }
