@@ -9,7 +9,7 @@ export { checkDefinition } from './machine/check_definition.ts';
 export type { CheckContext, FieldProblem } from './machine/check_definition.ts';
 export { askMonitor, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, MNGR_ENOTSUP, QUERY_SUSPENDED } from './machine/monitor.ts';
 export { cacheDir, dataDir, guestImages, runtimeDir } from './machine/paths.ts';
-export { DEFAULT_BOOTARGS, defaultDefinition, ensureSample, makeDisk } from './machine/sample.ts';
+export { DEFAULT_BOOTARGS, defaultDefinition, ensureSample, installGuest, makeDisk } from './machine/sample.ts';
 export { HostError } from './lib/errors.ts';
 
 /** Board memory of the NUC in the window, MiB. */

@@ -1,5 +1,6 @@
 /** The real engine behind the port. */
-import { askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, ensureSample, guestImages, HostError, makeDisk, MNGR_ENOTSUP, nucProcessEntry, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
+import { join } from 'node:path';
+import { askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, ensureSample, guestImages, HostError, installGuest, makeDisk, MNGR_ENOTSUP, nucProcessEntry, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore } from '../engine/index.ts';
 import type { VmDefinition } from '../engine/contract/vm_definition.ts';
 import type { EnginePort, ExternalCommand } from './engine_if.ts';
 
@@ -18,6 +19,8 @@ export async function openEngine(): Promise<EnginePort> {
   const data = dataDir();
   const runtime = runtimeDir();
   const store = new VmStore(data);
+  const { resourcesPath } = process as { resourcesPath?: string }; // Electron alone has it
+  if (resourcesPath !== undefined) await installGuest(join(resourcesPath, 'guest'));
   await ensureSample(data, store);
   return {
     store,

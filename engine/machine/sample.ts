@@ -1,13 +1,39 @@
-/** The ready-made sample UOS: its own copy of the default root image, and a definition that boots it to a shell. */
-import { constants, copyFile, mkdir, stat } from 'node:fs/promises';
+/**
+ * The default guest and the ready-made sample UOS: its own copy of the root image, and a definition that boots it to a
+ * shell.
+ */
+import { constants, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { VmDefinition } from '../contract/vm_definition.ts';
 import { guestImages } from './paths.ts';
 import type { VmStore } from './vm_store.ts';
 
 export const DEFAULT_BOOTARGS = 'root=/dev/vda rw console=hvc0';
 const SAMPLE_NAME = 'uos1';
+const GUEST_FILES = ['vmlinuz', 'initrd.img', 'uos.img', 'manifest.json'];
+
+/**
+ * Copies the guest that a packed application brings along to where every program looks for it. VM definitions name
+ * files in that place; the application's own may be another at each start (AppImage) and goes with its removal.
+ * @param packed folder of the packed guest; nothing is done when it holds none, or the same one is installed
+ */
+export async function installGuest(packed: string): Promise<void> {
+  const target = dirname(guestImages().kernel);
+  const manifestOf = (dir: string): Promise<string | undefined> => readFile(join(dir, 'manifest.json'), 'utf8').catch(() => undefined);
+  const manifest = await manifestOf(packed);
+  if (manifest === undefined) return;
+  if (await manifestOf(target) === manifest && GUEST_FILES.every((file) => existsSync(join(target, file)))) return;
+  await mkdir(dirname(target), { recursive: true });
+  const part = await mkdtemp(`${target}.`);
+  try {
+    for (const file of GUEST_FILES) await copyFile(join(packed, file), join(part, file), constants.COPYFILE_FICLONE);
+    await rm(target, { recursive: true, force: true });
+    await rename(part, target);
+  } finally {
+    await rm(part, { recursive: true, force: true });
+  }
+}
 
 /** Copies the default root image for a VM of that name; returns its path. An image that is there is kept. */
 export async function makeDisk(dataDir: string, vmName: string): Promise<string> {
