@@ -35,7 +35,7 @@ function commandLine(name: EmulatorName, spec: GuestSpec, settings: Settings, fi
     const dm = fileURLToPath(new URL('../engine/cli/bin/acrn-dm.mjs', import.meta.url));
     const pcpus = Array.from({ length: spec.cpus }, (_, i) => (firstPcpu + i) % BOARD_PCPUS).join(',');
     return [process.execPath, [dm, ...settings.ours, '-A', '-m', `${memoryMiB}M`, '--cpu_affinity', pcpus, '-s', '0:0,hostbridge', '-s', '1:0,lpc', '-l', 'com1,stdio',
-      ...(spec.disk === undefined ? [] : ['-s', `2,virtio-blk,${spec.disk}`]), ...(spec.pty ? ['-s', '3,virtio-console,@pty:bench'] : []),
+      ...(spec.disk === undefined ? [] : ['-s', `2,virtio-blk,${spec.disk},writeback`]), ...(spec.pty ? ['-s', '3,virtio-console,@pty:bench'] : []),
       '-k', images.kernel, '-r', images.ramdisk, '-B', append, `bench${firstPcpu}`]];
   }
   return ['qemu-system-x86_64', ['-accel', 'tcg', '-m', String(memoryMiB), '-smp', String(spec.cpus), '-display', 'none', '-nodefaults', '-serial', 'stdio', '-no-reboot',

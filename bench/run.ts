@@ -15,7 +15,13 @@ import { native, ONCE, sections, type Bench } from './sections.ts';
 import { Table, type Column } from './table.ts';
 import { v86Compute } from './v86.ts';
 
-const { values } = parseArgs({ options: {
+/** parseArgs takes a value that begins with a dash only behind an equals sign. */
+const args = process.argv.slice(2);
+for (let i = 0; i + 1 < args.length; i += 1) {
+  if (args[i] === '--ours' || args[i] === '--cflags32') args.splice(i, 2, `${args[i]}=${args[i + 1]}`);
+}
+
+const { values } = parseArgs({ args, options: {
   runs: { type: 'string', default: '5' }, only: { type: 'string', default: '' }, cpus: { type: 'string', default: '1' },
   memory: { type: 'string', default: '512' }, timeout: { type: 'string', default: '600' },
   peers: { type: 'string', default: 'ours,tcg' }, ours: { type: 'string', default: '' },

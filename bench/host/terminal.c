@@ -36,8 +36,8 @@ static int flood(int fd, long mb) {
     memmove(buffer, buffer + at, kept);
   }
   if (good >= 0) fprintf(stderr, "%ld of %ld bytes came, those from %ld on are wrong\n", got, total, good);
-  printf("FIGURE console_flood %.2f MB/s\nFIGURE console_lost %ld bytes\n", got / 1e6 / (last - first), total - got);
-  return good >= 0;
+  printf("FIGURE console_flood %.2f MB/s\nFIGURE console_lost %ld bytes\n", got / 1e6 / (last - first), got < total ? total - got : good < 0 ? 0 : total - good);
+  return 0;
 }
 
 static int echo(int fd, int count) {

@@ -25,7 +25,7 @@ export interface BlockBackend {
   readonly readOnly: boolean;
   read(offset: number, into: Uint8Array): Promise<void>;
   write(offset: number, from: Uint8Array): Promise<void>;
-  /** Everything written so far is on the host's disk when this resolves (fsync). */
+  /** Everything written so far is on the host's disk when this resolves (fdatasync). */
   flush(): Promise<void>;
   /** Punches a hole where the host can; a no-op otherwise. */
   discard(offset: number, length: number): Promise<void>;

@@ -2,7 +2,7 @@
  * Raw disk images and block devices: positional I/O. Small transfers are done at once as long as they are quick, which
  * they are while the host's page cache has the data; a slow one sends those that follow through the thread pool.
  *
- * @cover  #Y sparse images, read-only fallback, range, fsync shared by concurrent flushes, hole punching on Linux
+ * @cover  #Y sparse images, read-only fallback, range, fdatasync shared by concurrent flushes, hole punching on Linux
  *         #N qcow2 and other formats
  */
 import { spawn } from 'node:child_process';
@@ -15,7 +15,7 @@ import { cannotOpen } from './host_errors.ts';
 
 const SECTOR_BYTES = 512;
 /** A transfer up to this size is tried at once: handing it to another thread and back costs more than a copy. */
-const QUICK_BYTES = 128 * 1024;
+const QUICK_BYTES = 1 << 20;
 /** Longer than this, and the disk itself was asked. */
 const QUICK_MS = 1;
 /** Transfers that go through the thread pool after a slow one. */
@@ -140,7 +140,7 @@ class RawDisk implements BlockBackend {
   /** Callers that come while a sync runs share the next one: theirs began before their writes ended. */
   flush(): Promise<void> {
     if (this.#syncing === undefined) {
-      this.#syncing = this.#io('flush', () => this.#handle.sync()).finally(() => { this.#syncing = undefined; });
+      this.#syncing = this.#io('flush', () => this.#handle.datasync()).finally(() => { this.#syncing = undefined; });
       return this.#syncing;
     }
     this.#nextSync ??= this.#syncing.catch(() => undefined).then(() => {
