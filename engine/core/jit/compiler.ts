@@ -40,6 +40,8 @@ export interface JitStatistics { functions: number; instructions: number; reques
 interface PageState {
   generation: number;
   requests: number;
+  /** Calls of hot() since the last request. */
+  heat: number;
   pending: boolean;
   /** Offsets of the blocks of the last compilation, and their entries. */
   leaders: Uint16Array;
@@ -51,8 +53,8 @@ export class JitCompiler {
   readonly limits = {
     /** Functions at once in the table; when it is full everything is forgotten. */
     functions: 16384,
-    /** Compilations of one page, whatever its code, after which the interpreter keeps it. */
-    compilations: 16,
+    /** Compilations of one page, whatever its code, after which each takes twice as much heat as the one before. */
+    compilations: 6,
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, flushes: 0, refused: 0 };
   /** For inspection: called with the bytes of modules compiled on the spot. */
@@ -90,7 +92,7 @@ export class JitCompiler {
     const key = page + (mode & 0xfff);
     let state = this.#pages.get(key);
     if (state === undefined) {
-      state = { generation, requests: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, fn: 0 };
+      state = { generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, fn: 0 };
       this.#pages.set(key, state);
     }
     const current = state.generation === generation;
@@ -99,10 +101,13 @@ export class JitCompiler {
       if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) this.#installEntries(page, mode, state); // the block was decoded anew
       return;
     }
-    if (state.requests >= this.limits.compilations) {
+    // The more often a page was compiled, the more it takes for another time.
+    state.heat += 1;
+    if (state.requests > this.limits.compilations && state.heat < 2 ** Math.min(12, state.requests - this.limits.compilations)) {
       this.statistics.refused += 1;
       return;
     }
+    state.heat = 0;
     const count = this.#core.hotBlocks(page, mode, this.#least, this.#list);
     if (count === 0) return;
     const leaders = new Uint16Array(count);

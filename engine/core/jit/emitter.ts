@@ -23,8 +23,9 @@ const I64_LOCALS = 11 + 16;
 
 /** Functions that every module has: indices of imports and of the module's own helpers. */
 export interface Helpers {
-  readonly read: number; //      (gva i64, size i32) -> wasm address or 0
-  readonly write: number;
+  /** By log2 of the size: (tlb i32, gva i64) -> wasm address or 0. */
+  readonly read: readonly number[];
+  readonly write: readonly number[];
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
@@ -32,10 +33,25 @@ export interface Helpers {
   readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
 }
 
-export const TLB_READ = 0;
-export const TLB_WRITE = 8;
-export const TLB_EXEC = 16;
+const TLB_READ = 0;
+const TLB_WRITE = 8;
 const TLB_ADDEND = 24;
+
+/** (tlb, gva) -> (): wasm address of an access of `size` bytes, or 0 when it must be left to the interpreter. */
+export function translateFunction(size: number, write: boolean, slow: number): Code {
+  const TLB = 0; const GVA = 1; const SLOT = 2;
+  const code = new Code();
+  code.get(GVA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(TLB).op(O.I32_ADD).tee(SLOT);
+  code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(GVA);
+  if (size > 1) code.i64(size - 1).op(O.I64_ADD);
+  code.i64(-4096).op(O.I64_AND).op(O.I64_EQ);
+  code.if(I32);
+  code.get(GVA).op(O.I32_WRAP).get(SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
+  code.else();
+  code.get(GVA).i32(size).call(slow);
+  code.end();
+  return code;
+}
 
 /** Labels that all code of a function may branch to, as depths of the structure in function.ts. */
 export const LABEL = { CHAIN: 1, MISS: 2, DISPATCH: 3, EXECUTE: 4 } as const;
@@ -199,17 +215,9 @@ export class Emitter {
   /** Pops a linear address; pushes the wasm address of an access of `size` bytes that is allowed. */
   translate(size: number, write: boolean): void {
     const { code } = this;
-    code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
-    code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(L.EA);
-    if (size > 1) code.i64(size - 1).op(O.I64_ADD);
-    code.i64(-4096).op(O.I64_AND).op(O.I64_EQ);
-    code.if(I32);
-    code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
-    code.else();
-    code.get(L.EA).i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(0x45);
+    code.set(L.EA).get(L.TLB).get(L.EA).call((write ? this.helpers.write : this.helpers.read)[31 - Math.clz32(size)]).tee(L.P).op(O.I32_EQZ);
     this.missIf();
     code.get(L.P);
-    code.end();
   }
 
   /** Pops a wasm address, pushes the value there in the form of `get`. */
