@@ -7,6 +7,7 @@
  */
 import { Core, EXIT, createMemory } from '../../engine/core/core.ts';
 import { S } from '../../engine/core/gen/state.ts';
+import { SCRATCH_RECORD } from '../../engine/core/jit/layout.ts';
 import { MAX_PCPUS, layout } from '../../engine/core/tables/layout.ts';
 import type { Random } from '../differential/random.ts';
 
@@ -97,7 +98,8 @@ export class FuzzMachine {
       this.#empty.push([layout.DECODE_BASE + p * layout.DECODE_STRIDE, layout.DECODE_BASE + (p + 1) * layout.DECODE_STRIDE]);
     }
     this.#empty.push([layout.HV_SHARED_BASE, layout.HV_SHARED_BASE + layout.HV_SHARED_SIZE]);
-    this.#empty.push([layout.DECODE_BASE + MAX_PCPUS * layout.DECODE_STRIDE, layout.RAM_BASE]);
+    // the JIT keeps its records behind the decoded code
+    this.#empty.push([this.core.jit === undefined ? layout.DECODE_BASE + MAX_PCPUS * layout.DECODE_STRIDE : SCRATCH_RECORD + 0x1000, layout.RAM_BASE]);
     // marks and generations of pages that are not the guest's
     const first = this.base >> 12, end = (this.base + GUEST_BYTES) >> 12;
     this.#empty.push([layout.PAGE_GENERATION_BASE, layout.PAGE_GENERATION_BASE + 4 * first], [layout.PAGE_GENERATION_BASE + 4 * end, layout.PAGE_CODE_BASE]);
