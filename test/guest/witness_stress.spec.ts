@@ -9,7 +9,7 @@ const VCPUS = 4;
 
 const SCRIPT = `
 for stressor in ${STRESSORS.join(' ')}; do
-  stress-ng --$stressor 0 --verify --timeout ${SECONDS}s --metrics-brief --vm-bytes 256M --temp-path /tmp > out/$stressor 2>&1
+  stress-ng --$stressor 0 --verify --timeout ${SECONDS}s --metrics-brief --vm-bytes 16M --temp-path /tmp > out/$stressor 2>&1
   echo $? > out/$stressor.code
   echo "$stressor $(cat out/$stressor.code)"
 done
