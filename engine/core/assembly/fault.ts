@@ -71,6 +71,9 @@ export function raiseFetchFault(vector: u32, errorCode: u32, gva: u64): void {
   raiseError(vector, errorCode);
 }
 
+/** From here on (or no longer) faults belong to the instruction at S_RIP: a task switch has left the one that made it. */
+export function faultsAtRip(at: bool): void { atFetch = at; }
+
 /** Raises a fault without error code of the instruction at S_RIP, before it is decoded (instruction breakpoint). */
 export function raiseAtRip(vector: u32): void {
   atFetch = true;
@@ -103,7 +106,7 @@ export function deliverFault(): void {
   let vector = load<u32>(cpu, S_FAULT_VECTOR);
   let hasError = load<u32>(cpu, S_FAULT_HAS_ERROR) != 0;
   let error = hasError ? load<u32>(cpu, S_FAULT_ERROR) : 0;
-  const rip = nested ? nestedRip : atFetch ? load<u64>(cpu, S_RIP) : instrRip();
+  const rip = atFetch ? load<u64>(cpu, S_RIP) : nested ? nestedRip : instrRip();
   // Every fault saves RF set, but for an instruction breakpoint (SDM vol. 3, 17.3.1.1).
   const resume = !(vector == DB && atFetch);
   atFetch = false;

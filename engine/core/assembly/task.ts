@@ -8,16 +8,16 @@
 import {
   CS, DS, ES, FS, GS, LDTR, SS, TR, cpu, gpr16, gpr32, segAttr, segBase, segLimit, segSelector, setGpr32,
 } from './cpu';
-import { DR6_BT, pendingDebug, setPendingDebug } from './debug';
+import { DR6_BT, pendingDebug, setPendingDebug, updateBreakpoints } from './debug';
 import { commitStack, stackPush, useCurrentStack } from './deliver';
 import {
   TYPE_LDT, TYPE_TSS, TYPE_TSS16, attrDpl, attrType, descriptorAt, descriptorAttr, descriptorBase, descriptorLimit, isCode, isConforming, isData, isNull,
   markAccessed, readDescriptor, setNullSegment, setSegment, setSegmentFrom, setV86Segment, systemRead, systemWrite,
 } from './descriptor';
-import { GP, NP, SSF, TS, raiseError } from './fault';
+import { GP, NP, SSF, TS, faultsAtRip, raiseError } from './fault';
 import { NT, VM, writeFlags } from './flags';
-import { S_CR0, S_CR3, S_GDTR_BASE, S_GDTR_LIMIT, S_LEAVE_BLOCK, S_RIP } from './gen/state';
-import { probe } from './mmu';
+import { S_CR0, S_CR3, S_DR, S_GDTR_BASE, S_GDTR_LIMIT, S_LEAVE_BLOCK, S_RIP } from './gen/state';
+import { flushTlb, probe } from './mmu';
 import { ACCESS_READ, ACCESS_WRITE } from './ept';
 import { CONTEXT_SUPERVISOR, CR0_PG, CR0_TS } from './paging';
 import { ATTR_P } from './segment_check';
@@ -28,6 +28,7 @@ export const TASK_CALL: u32 = 0; export const TASK_IRET: u32 = 1; export const T
 
 /** Busy bit of a TSS descriptor, in its type byte. */
 const BUSY: u64 = 2;
+const DR7_LOCAL: u64 = 0x155;
 
 /** Switches to the task of a TSS selector; `rip` and `flags` are what the old task saves. */
 export function switchTask(selector: u32, source: u32, rip: u64, flags: u32, hasError: bool, error: u32, ext: u32): void {
@@ -67,7 +68,17 @@ export function switchTask(selector: u32, source: u32, rip: u64, flags: u32, has
     commitStack();
   }
   if (<u32>load<u64>(cpu, S_RIP) > segLimit(CS)) raiseError(GP, ext);
+  faultsAtRip(false);
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
+}
+
+/** A task switch clears L0-L3 and LE of DR7 (SDM vol. 3, 17.2.4). */
+function leaveLocalBreakpoints(): void {
+  const dr7 = load<u64>(cpu + 56, S_DR);
+  if (!(dr7 & DR7_LOCAL)) return;
+  store<u64>(cpu + 56, dr7 & ~DR7_LOCAL, S_DR);
+  updateBreakpoints();
+  flushTlb();
 }
 
 function setBusy(at: u64, busy: bool): void {
@@ -116,6 +127,8 @@ function loadTask(selector: u32, d: u64, base: u64, limit: u32, wide: bool, sour
   if (wide && load<u64>(cpu, S_CR0) & CR0_PG) loadCr3(<u64>cr3);
   writeFlags(flags);
   store<u64>(cpu, <u64>eip, S_RIP);
+  faultsAtRip(true);
+  leaveLocalBreakpoints();
   loadLdt(ldt, ext);
   if (flags & VM) {
     setV86Segment(ES, newEs); setV86Segment(CS, newCs); setV86Segment(SS, newSs);
