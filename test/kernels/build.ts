@@ -1,6 +1,6 @@
 /** Assembles the bare-metal test kernels with the system's binutils; nothing is built twice from the same sources. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,6 +29,7 @@ export function buildKernel({ name, bits, source }: TestKernel): string {
   const object = join(OUT, `${name}${bits}.${process.pid}.o`);
   execFileSync('as', [`--${bits}`, '-I', INCLUDES, '-o', object, source], { stdio: ['ignore', 'ignore', 'pipe'] });
   execFileSync('ld', ['-m', bits === 64 ? 'elf_x86_64' : 'elf_i386', '-z', 'max-page-size=4096', '-z', 'noexecstack', '--no-warn-rwx-segments', '--build-id=none', '-T', script, '-o', elf, object], { stdio: ['ignore', 'ignore', 'pipe'] });
+  rmSync(object);
   return elf;
 }
 
