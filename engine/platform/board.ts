@@ -66,8 +66,8 @@ export class Board {
   }
 }
 
-/** ACRN_JIT=on|off overrides the default. */
-function defaultJit(): JitMode { return process.env.ACRN_JIT === 'on' ? 'on' : 'off'; }
+/** ACRN_JIT=off leaves everything to the interpreter. */
+function defaultJit(): JitMode { return process.env.ACRN_JIT === 'off' ? 'off' : 'on'; }
 
 export async function createBoard(options: { memoryMiB: number; pcpus: number; jit?: JitMode }): Promise<Board> {
   const { memoryMiB, pcpus } = options;
