@@ -42,6 +42,12 @@ const peers = (values.peers.split(',') as EmulatorName[]).filter((peer) => {
   return false;
 });
 const columns: Column[] = [...peers];
+/** A failure costs its own rows, not the table. */
+const attempt = (what: string, work: () => Promise<void>): Promise<void> => work().catch((error: unknown) => {
+  process.exitCode = 1;
+  table.note(`${what} failed: ${(error instanceof Error ? error.message : String(error)).split('\n', 1)[0]}`);
+  process.stderr.write(`${String(error)}\n`);
+});
 const progress = (text: string): void => { process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`); };
 
 try {
@@ -50,7 +56,7 @@ try {
     for (let turn = 0; turn < (ONCE.has(name) ? 1 : Number(values.runs)); turn += 1) {
       for (const peer of peers) {
         progress(`${name} ${turn + 1}: ${peer}`);
-        await section(bench, peer);
+        await attempt(`${name} of ${peer}`, () => section(bench, peer));
       }
     }
   }
@@ -58,13 +64,18 @@ try {
     columns.push('native');
     for (let turn = 0; turn < Number(values.runs); turn += 1) {
       progress(`native ${turn + 1}`);
-      await native(bench);
+      await attempt('native', () => native(bench));
     }
   }
   if (wanted('v86')) {
-    const reason = await v86Compute(bench, { folder, packageDir: values.v86, kernel: values['v86-kernel'], cflags: values.cflags32.split(' ').filter(Boolean), runs: Number(values.runs), progress });
-    if (reason === undefined) columns.push('v86');
-    else table.note(`v86 is left out: ${reason}.`);
+    columns.push('v86');
+    await attempt('v86', async () => {
+      const reason = await v86Compute(bench, { folder, packageDir: values.v86, kernel: values['v86-kernel'], cflags: values.cflags32.split(' ').filter(Boolean), runs: Number(values.runs), progress });
+      if (reason !== undefined) {
+        columns.pop();
+        table.note(`v86 is left out: ${reason}.`);
+      }
+    });
   }
   for (const peer of columns) {
     const mean = table.computeMean(peer);
