@@ -43,7 +43,7 @@ export class Table {
   markdown(columns: readonly Column[]): string {
     const peers = columns.filter((column) => column !== 'ours');
     const lines = [
-      `| | unit | ${columns.join(' | ')} | ${peers.map((peer) => `/ ${peer}`).join(' | ')} | goal |`,
+      `| ${['', 'unit', ...columns, ...peers.map((peer) => `/ ${peer}`), 'goal'].join(' | ')} |`,
       `|---|---|${'---|'.repeat(columns.length + peers.length)}---|`,
     ];
     for (const [name, { unit, goal, values }] of this.#rows) {
