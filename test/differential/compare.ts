@@ -3,6 +3,8 @@ import { FX, GPR_NAMES, OUT, WINDOW_ADDRESS, WINDOW_BYTES, type CaseInfo } from 
 import { STATUS } from './undefined.ts';
 
 const PF_VECTOR = 14;
+/** The longest memory operand, and a little: either end of it may fault first, also when it wraps at 64 KiB. */
+const IMAGE_BYTES = 640n;
 /** Both machines ran until their limit: where they were then is chance. */
 const ENDLESS = 0x1100;
 /** TF IF DF IOPL NT AC ID. RF in a pushed image depends on the kind of fault. */
@@ -24,6 +26,8 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
   const out: string[] = [];
   const hostVector = host.readUInt32LE(h + OUT.VECTOR), ourVector = ours.readUInt32LE(o + OUT.VECTOR);
   if (hostVector !== ourVector) {
+    // with a mask of zero nothing is stored; whether the address is looked at is the processor's choice (SDM, MASKMOVQ)
+    if (/^MASKMOV/.test(info.ops[0]) && hostVector === PF_VECTOR && ourVector === 3) return null;
     return `vector ${vectorName(hostVector)}, got ${vectorName(ourVector)}`;
   }
   if (hostVector === ENDLESS) return null;
@@ -32,8 +36,8 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
     const a = host.readUInt32LE(h + OUT.ERROR) & ~1, b = ours.readUInt32LE(o + OUT.ERROR) & ~1;
     if (a !== b) out.push(`error code ${hex(a)}, got ${hex(b)}`);
     const x = host.readBigUInt64LE(h + OUT.CR2), y = ours.readBigUInt64LE(o + OUT.CR2);
-    const page = MANY_ACCESSES.test(info.ops[0]) ? 12n : 0n;
-    if (x >> page !== y >> page) out.push(`cr2 ${hex(x)}, got ${hex(y)}`);
+    const apart = x < y ? y - x : x - y;
+    if (MANY_ACCESSES.test(info.ops[0]) ? apart >= IMAGE_BYTES && 0x1_0000n - apart >= IMAGE_BYTES : apart !== 0n) out.push(`cr2 ${hex(x)}, got ${hex(y)}`);
   }
   const rip = host.readBigUInt64LE(h + OUT.RIP), ourRip = ours.readBigUInt64LE(o + OUT.RIP);
   if (rip !== ourRip) out.push(`rip ${hex(rip)}, got ${hex(ourRip)}`);

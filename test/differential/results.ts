@@ -6,8 +6,7 @@ export interface Results {
   native?: {
     readonly seed: number;
     readonly cases: number;
-    readonly mismatches: number;
-    readonly classes: Record<string, number>;
+    readonly classes: Record<string, { readonly cases: number; readonly mismatches: number }>;
     /** Cases by op; a sequence counts for each of its instructions. */
     readonly ops: Record<string, number>;
   };

@@ -2,7 +2,7 @@
  * Machine states: registers, x87 and SSE state and memory in which an instruction of a family does something.
  */
 import { IMM, type Form } from '../../engine/core/tables/encoding.ts';
-import { FX, IN, WINDOW_ADDRESS, WINDOW_BYTES } from './case.ts';
+import { CODE_PAGE, FX, IN, WINDOW_ADDRESS, WINDOW_BYTES } from './case.ts';
 import { Random, float32, float64, float80, integer } from './random.ts';
 
 const RAX = 0; const RCX = 1; const RDX = 2; const RBX = 3; const RSP = 4; const RBP = 5; const RSI = 6; const RDI = 7;
@@ -21,6 +21,8 @@ export function fillState(c: Buffer, gpr: BigUint64Array, family: string, form: 
     case 'string':
       if (r.chance(0.97)) pin(RSI, inWindow(r));
       if (r.chance(0.97)) pin(RDI, inWindow(r));
+      // not over the code, which a repeated instruction would change while it runs
+      if ((gpr[RDI] & 0xffff_ffffn) >> 12n === BigInt(CODE_PAGE >>> 12)) pin(RDI, inWindow(r));
       if (r.chance(0.95)) pin(RCX, BigInt(r.below(20)));
       break;
     case 'stack':

@@ -82,7 +82,8 @@ export function execString(op: u32, rec: usize): void {
 
 /**
  * REPE/REPNE CMPS and SCAS. A fault leaves the flags as they were before the instruction (SDM vol. 2, REP): they are set
- * from the last pair at the end.
+ * from the last pair at the end. A slice that ends while single-stepping sets them, any other leaves them to the next:
+ * there is one, which compares at least once.
  */
 function compare(op: u32, segment: u32, size: u32, width: u32, step: u64, count: u64, whileEqual: bool, left: u32): void {
   let a = readReg(RAX, size);
@@ -103,6 +104,7 @@ function compare(op: u32, segment: u32, size: u32, width: u32, step: u64, count:
     if (left == 0) {
       setBetweenIterations(true);
       jumpTo(instrRip());
+      if (!(load<u32>(cpu, S_FLAGS) & TF)) return;
       break;
     }
   }
