@@ -83,8 +83,9 @@ try {
   await open('/consoles/uos1');
   await page.getByText('Waiting for the first output of uos1').waitFor();
   await until(/# ?\s*$/);
+  await page.locator('.xterm-helper-textarea').focus();
   await page.keyboard.type('clear\r');
-  await until(/^\S+# ?\s*$/);
+  await until(/^\s*\S+# ?\s*$/);
   await command('uname -a');
   await command('grep -E "model name|cpu MHz|hypervisor" /proc/cpuinfo | cut -c1-72');
   await command('df -h /; free -m');
@@ -99,6 +100,9 @@ try {
   await open('/consoles/uos1');
   await page.getByRole('tab', { name: /uos1/ }).waitFor();
   await compose(behind, await frame());
+} catch (error) {
+  await page.screenshot({ path: join(tmpdir(), 'acrn-picture-failed.png') });
+  throw error;
 } finally {
   await served.close();
   rmSync(dir, { recursive: true, force: true });
