@@ -17,7 +17,7 @@ import {
 } from './flags';
 import { execute } from './gen/dispatch';
 import { S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
-import { canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
+import { CONTEXT_ALIGNED, canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
@@ -95,6 +95,7 @@ function translateQuietly(gva: u64, size: u32, access: u32): usize {
   if (mode() & MODE_LONG && !canonical(gva)) return 0;
   if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) return 0;
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  if (context == CONTEXT_ALIGNED && <u32>gva & (size - 1)) return 0;
   if (!walk(gva, access, context, true)) return 0;
   if (!eptTranslate(walkGpa, access)) return 0;
   const page = eptPage;

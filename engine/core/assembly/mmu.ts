@@ -6,8 +6,8 @@
  * synchronous EPT violations.
  *
  * @spec   SDM vol. 3 chapters 4 (paging), 29 (EPT)
- * @cover  #Y all sizes, page crossings, device accesses, code-page writes, data breakpoints
- *         #N alignment checks (CR0.AM)
+ * @cover  #Y all sizes, page crossings, device accesses, code-page writes, data breakpoints, alignment checks of 2, 4 and 8 bytes
+ *         #N alignment checks of 16-byte operands
  * @differ A device access that crosses a page goes byte by byte.
  */
 import {
@@ -20,8 +20,8 @@ import { lockBus as lock, unlockBus as unlock } from './buslock';
 import { dataBreakpoint, dataBreakpointsOn, pageHasDataBreakpoint, updateBreakpoints } from './debug';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptFault, eptPage, eptRights, eptTranslate, flushEptCache, setRamSize } from './ept';
 import { vmexit } from './exit';
-import { GP, PF, SSF, raiseError, raiseFetchFault, raisePageFault } from './fault';
-import { canonical, walk, walkError, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
+import { AC, GP, PF, SSF, raiseError, raiseFetchFault, raisePageFault } from './fault';
+import { CONTEXT_ALIGNED, canonical, walk, walkError, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { isMem, recAddressSize, recBase, recDisp, recIndex, recScale, recSegment } from './record';
 import { checkSegment } from './segment_check';
 import { syncState } from './sync';
@@ -141,8 +141,20 @@ function raiseNonCanonical(access: u32): void {
 
 // ---- slow paths
 
-function slowRead(gva: u64, size: u32): u64 { return readIn(load<u32>(cpu, S_MMU_CONTEXT), gva, size); }
-function slowWrite(gva: u64, size: u32, v: u64): void { writeIn(load<u32>(cpu, S_MMU_CONTEXT), gva, size, v); }
+function slowRead(gva: u64, size: u32): u64 {
+  checkAlignment(gva, size);
+  return readIn(load<u32>(cpu, S_MMU_CONTEXT), gva, size);
+}
+function slowWrite(gva: u64, size: u32, v: u64): void {
+  checkAlignment(gva, size);
+  writeIn(load<u32>(cpu, S_MMU_CONTEXT), gva, size, v);
+}
+
+/** #AC(0) for an odd address of 2, 4 or 8 bytes at CPL 3 with CR0.AM and RFLAGS.AC. */
+// @ts-ignore: decorator
+@inline function checkAlignment(gva: u64, size: u32): void {
+  if (load<u32>(cpu, S_MMU_CONTEXT) == CONTEXT_ALIGNED && <u32>gva & (size - 1) && size <= 8) raiseError(AC, 0);
+}
 
 /** Reads 1, 2, 4 or 8 bytes in a given context: implicit supervisor accesses use context 0 whatever CPL is. */
 export function readIn(context: u32, gva: u64, size: u32): u64 {
@@ -337,6 +349,7 @@ export function rmwAddress(gva: u64, size: u32): usize {
 
 function slowRmwAddress(gva: u64, size: u32): usize {
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  checkAlignment(gva, size);
   if ((<u32>gva & 0xfff) + size > 0x1000) {
     probe(gva, size, ACCESS_WRITE, context);
     return 0;

@@ -23,6 +23,8 @@ export const EFER_SCE: u64 = 1; export const EFER_LME: u64 = 0x100; export const
 export const PF_P: u32 = 1; export const PF_W: u32 = 2; export const PF_U: u32 = 4; export const PF_RSVD: u32 = 8; export const PF_I: u32 = 16;
 
 export const CONTEXT_SUPERVISOR: u32 = 0; export const CONTEXT_USER: u32 = 1; export const CONTEXT_AC: u32 = 2;
+/** User with alignment checks: its table, behind the others, has no data entries, so that every access is looked at. */
+export const CONTEXT_ALIGNED: u32 = 8;
 
 const P: u64 = 1; const RW: u64 = 2; const US: u64 = 4; const A: u64 = 0x20; const D: u64 = 0x40; const PS: u64 = 0x80; const G: u64 = 0x100;
 const XD: u64 = 0x8000_0000_0000_0000;
@@ -79,10 +81,13 @@ export function walk(gva: u64, access: u32, context: u32, commit: bool): bool {
 
 const DONE: i32 = 0; const FAULT: i32 = 1; const RETRY: i32 = 2;
 
+// @ts-ignore: decorator
+@inline function isUser(context: u32): bool { return context == CONTEXT_USER || context == CONTEXT_ALIGNED; }
+
 function fault(access: u32, context: u32, bits: u32): i32 {
   let error = bits;
   if (access == ACCESS_WRITE) error |= PF_W;
-  if (context == CONTEXT_USER) error |= PF_U;
+  if (isUser(context)) error |= PF_U;
   if (access == ACCESS_FETCH) {
     const cr4 = load<u64>(cpu, S_CR4);
     if (cr4 & CR4_SMEP || (cr4 & CR4_PAE && load<u64>(cpu, S_IA32_EFER) & EFER_NXE)) error |= PF_I;
@@ -93,7 +98,7 @@ function fault(access: u32, context: u32, bits: u32): i32 {
 
 /** The rights that R/W, U/S and XD of all levels leave in this context. Bit 0 read, 1 write, 2 fetch. */
 function rightsOf(rw: bool, us: bool, xd: bool, context: u32, cr0: u64, cr4: u64): u32 {
-  if (context == CONTEXT_USER) return us ? 1 | (rw ? 2 : 0) | (xd ? 0 : 4) : 0;
+  if (isUser(context)) return us ? 1 | (rw ? 2 : 0) | (xd ? 0 : 4) : 0;
   let rights: u32 = 1;
   if (rw || !(cr0 & CR0_WP)) rights |= 2;
   if (!xd) rights |= 4;

@@ -8,7 +8,7 @@ import {
 } from './cpu';
 import { AC, VM } from './flags';
 import { S_CPL, S_CR0, S_CR4, S_FLAGS, S_IA32_EFER, S_MODE } from './gen/state';
-import { CONTEXT_AC, CONTEXT_SUPERVISOR, CONTEXT_USER, CR0_PE, CR4_SMAP, EFER_LMA } from './paging';
+import { CONTEXT_AC, CONTEXT_ALIGNED, CONTEXT_SUPERVISOR, CONTEXT_USER, CR0_AM, CR0_PE, CR4_SMAP, EFER_LMA } from './paging';
 import { ATTR_DB, ATTR_L, ATTR_UNUSABLE } from './segment_check';
 import { selectTlb } from './tlb';
 
@@ -43,7 +43,7 @@ export function syncState(): void {
 
 /** TLB context of explicit accesses at a privilege level. */
 export function contextOf(cpl: u32): u32 {
-  if (cpl == 3) return CONTEXT_USER;
+  if (cpl == 3) return load<u32>(cpu, S_FLAGS) & AC && load<u64>(cpu, S_CR0) & CR0_AM ? CONTEXT_ALIGNED : CONTEXT_USER;
   return load<u64>(cpu, S_CR4) & CR4_SMAP && load<u32>(cpu, S_FLAGS) & AC ? CONTEXT_AC : CONTEXT_SUPERVISOR;
 }
 

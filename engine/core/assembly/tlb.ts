@@ -1,6 +1,6 @@
 /**
  * The software TLB: direct-mapped translations of one pCPU, one table a context (supervisor, user, supervisor with SMAP
- * lifted by RFLAGS.AC).
+ * lifted by RFLAGS.AC, user with alignment checks: only code is cached there).
  *
  * Entry, 32 bytes: u64 readTag, u64 writeTag, u64 execTag (page address, or all ones), u32 addend (wasm address =
  * low half of the GVA + addend), u32 info. An access of `size` bytes hits when tag == ((gva + size - 1) & ~0xfff). A
@@ -11,6 +11,7 @@
  * @cover  #Y INVLPG, CR3 writes keeping global pages, full flush   #P PCID: a switch drops the other PCID's entries
  */
 import { cpu } from './cpu';
+import { CONTEXT_ALIGNED } from './paging';
 import { PAGE_CODE_BASE, RAM_BASE, S_MMU_CONTEXT, TLB_OFFSET } from './gen/state';
 
 export const TLB_ENTRIES: u32 = 1024;
@@ -54,6 +55,11 @@ let largeCached: bool = false;
 
 /** Caches page -> wasmPage with the given tags allowed; keeps tags of the same page that are there already. */
 export function fillTlb(context: u32, page: u64, wasmPage: usize, read: bool, write: bool, exec: bool, global: bool, large: bool): void {
+  if (context == CONTEXT_ALIGNED) {
+    if (!exec) return;
+    read = false;
+    write = false;
+  }
   const e = entryOf(contextTable(context), page);
   const addend = <u32>(wasmPage - <usize>page);
   let info = load<u32>(e, E_INFO);
@@ -95,6 +101,7 @@ export let tlbEpoch: u32 = 0;
 /** Drops everything, global pages included. */
 export function flushTlbEntries(): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS);
+  memory.fill(contextTable(CONTEXT_ALIGNED), 0xff, TLB_CONTEXT_SIZE);
   listed = 0;
   largeCached = false;
   tlbEpoch++;
@@ -117,8 +124,8 @@ export function flushTlbPage(gva: u64): void {
   const page = gva & ~0xfff;
   tlbEpoch++;
   let large = false;
-  for (let c: u32 = 0; c < TLB_CONTEXTS; c++) {
-    const e = entryOf(contextTable(c), page);
+  for (let c: u32 = 0; c <= TLB_CONTEXTS; c++) {
+    const e = entryOf(contextTable(c == TLB_CONTEXTS ? CONTEXT_ALIGNED : c), page);
     if (load<u64>(e, E_READ) != page && load<u64>(e, E_WRITE) != page && load<u64>(e, E_EXEC) != page) {
       large = true; // not cached here, but other parts of a large page may be
       continue;
@@ -128,9 +135,12 @@ export function flushTlbPage(gva: u64): void {
   }
   if (!large || !largeCached) return;
   const region = gva >> 30;
-  const table = cpu + TLB_OFFSET;
-  const end = table + TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS;
-  for (let e = table; e < end; e += 32) {
+  dropRegion(cpu + TLB_OFFSET, TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS, region);
+  dropRegion(contextTable(CONTEXT_ALIGNED), TLB_CONTEXT_SIZE, region);
+}
+
+function dropRegion(table: usize, bytes: usize, region: u64): void {
+  for (let e = table; e < table + bytes; e += 32) {
     if (load<u32>(e, E_INFO) & INFO_SMALL) continue;
     if (tagRegion(e) == region) dropEntry(e);
   }

@@ -19,7 +19,7 @@ export const S = {
   IDTR_LIMIT: 0x15c,
   /** current privilege level */ CPL: 0x160,
   /** derived decode/execute mode, see assembly/cpu.ts MODE_* */ MODE: 0x164,
-  /** TLB context in use: 0 supervisor, 1 user, 2 supervisor with SMAP lifted (EFLAGS.AC) */ MMU_CONTEXT: 0x168,
+  /** TLB context in use: 0 supervisor, 1 user, 2 supervisor with SMAP lifted (EFLAGS.AC), 8 user with alignment checks */ MMU_CONTEXT: 0x168,
   CR0: 0x170,
   CR2: 0x178,
   CR3: 0x180,

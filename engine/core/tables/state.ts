@@ -30,7 +30,7 @@ export const stateTable: readonly StateRow[] = [
   ['IDTR_LIMIT', 'u32', 1, ''],
   ['CPL', 'u32', 1, 'current privilege level'],
   ['MODE', 'u32', 1, 'derived decode/execute mode, see assembly/cpu.ts MODE_*'],
-  ['MMU_CONTEXT', 'u32', 1, 'TLB context in use: 0 supervisor, 1 user, 2 supervisor with SMAP lifted (EFLAGS.AC)'],
+  ['MMU_CONTEXT', 'u32', 1, 'TLB context in use: 0 supervisor, 1 user, 2 supervisor with SMAP lifted (EFLAGS.AC), 8 user with alignment checks'],
   // --- control
   ['CR0', 'u64', 1, ''], ['CR2', 'u64', 1, ''], ['CR3', 'u64', 1, ''], ['CR4', 'u64', 1, ''], ['CR8', 'u64', 1, 'TPR bits 7:4'],
   ['XCR0', 'u64', 1, ''],

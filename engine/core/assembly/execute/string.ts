@@ -11,8 +11,9 @@ import {
 import { setBetweenIterations } from '../debug';
 import { DF, TF } from '../flags';
 import { OP_CMPS, OP_LODS, OP_MOVS, OP_SCAS, OP_STOS } from '../gen/ops';
-import { S_FLAGS } from '../gen/state';
+import { S_FLAGS, S_MMU_CONTEXT } from '../gen/state';
 import { read8, rmwAddress, segLinear } from '../mmu';
+import { CONTEXT_ALIGNED } from '../paging';
 import { REC_REP, REC_REPNE, recAddressSize, recFlags, recSegment, recSize } from '../record';
 import { E_ADDEND, E_READ, entryOf, tlb } from '../tlb';
 import { alu } from './alu';
@@ -157,6 +158,7 @@ function element(op: u32, segment: u32, size: u32, width: u32, step: u64): void 
  * memory, element across pages). A fault is raised before anything is done.
  */
 function wholePage(op: u32, segment: u32, size: u32, width: u32, count: u64): u32 {
+  if (load<u32>(cpu, S_MMU_CONTEXT) == CONTEXT_ALIGNED) return 0;
   const di = readIndex(RDI, width);
   const to = segLinear(ES, di, size, true);
   let bytes: u32 = 0x1000 - (<u32>to & 0xfff);
