@@ -66,8 +66,8 @@ export class Board {
   }
 }
 
-/** Off until every exactness test passes with it; ACRN_JIT=on turns it on. */
-function defaultJit(): JitMode { return process.env.ACRN_JIT === 'on' ? 'on' : 'off'; }
+/** On, unless ACRN_JIT=off. */
+function defaultJit(): JitMode { return process.env.ACRN_JIT === 'off' ? 'off' : 'on'; }
 
 export async function createBoard(options: { memoryMiB: number; pcpus: number; jit?: JitMode }): Promise<Board> {
   const { memoryMiB, pcpus } = options;
