@@ -1,8 +1,9 @@
 /**
- * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory).
+ * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory). It
+ * excludes other such accesses; split_lock.ts answers for plain stores and aligned LOCKed accesses of the same bytes.
  *
  * @spec   SDM vol. 3, 9.1.2 bus locking
- * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs   #P not against aligned LOCKed accesses of the same bytes
+ * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs
  */
 import { cpu } from './cpu';
 import { PCPU_BASE, S_PCPU_ID } from './gen/state';

@@ -8,6 +8,7 @@
 import { gpr16, gpr32, gpr64, gpr8, setGpr16, setGpr32, setGpr64, setGpr8 } from '../cpu';
 import { linear, lockBus, probeWrite, read16, read32, read64, read8, rmwAddress, unlockBus, write16, write32, write64, write8 } from '../mmu';
 import { REC_LOCK, isMem, recFlags, recRm } from '../record';
+import { highMask, joinQuads, lowMask, swapSplit } from '../split_lock';
 
 // @ts-ignore: decorator
 @inline export function extend(v: i64, size: u32): i64 {
@@ -66,13 +67,17 @@ const RMW_REGISTER: u32 = 0;
 const RMW_DIRECT: u32 = 1; //       RAM, no LOCK
 const RMW_SLOW: u32 = 2; //         device memory or page crossing, no LOCK
 const RMW_ATOMIC: u32 = 3; //       RAM, LOCK, aligned: a compare-and-swap
-const RMW_BUS_DIRECT: u32 = 4; //   RAM, LOCK, unaligned: under the bus lock
-const RMW_BUS_SLOW: u32 = 5;
+const RMW_QUAD: u32 = 4; //         RAM, LOCK, unaligned within an aligned quadword: a compare-and-swap of that
+const RMW_SPLIT: u32 = 5; //        RAM, LOCK, in two quadwords: under the bus lock
+const RMW_BUS: u32 = 6; //          device memory, LOCK
 
 let rmwKind: u32 = 0;
 let rmwAt: usize = 0;
 let rmwGva: u64 = 0;
 let rmwOld: i64 = 0;
+let rmwAt2: usize = 0; //           second quadword of a split access
+let rmwOld2: u64 = 0;
+let rmwShift: u64 = 0; //           bits of the (first) quadword below the operand
 
 // @ts-ignore: decorator
 @inline function loadDirect(at: usize, size: u32): i64 {
@@ -128,17 +133,52 @@ export function rmwLoadAt(gva: u64, size: u32, locked: bool): i64 {
       rmwOld = loadAtomic(at, size);
       return rmwOld;
     }
-    rmwKind = RMW_BUS_DIRECT;
-    lockBus();
-    return loadDirect(at, size);
+    return loadUnaligned(at, (at & ~7) + 8, size);
   }
   probeWrite(gva, size);
   rmwKind = RMW_SLOW;
-  if (locked) {
-    rmwKind = RMW_BUS_SLOW;
-    lockBus();
+  if (!locked) return readMem(gva, size);
+  const first: u32 = 0x1000 - (<u32>gva & 0xfff);
+  if (first < size) {
+    const low = rmwAddress(gva, first);
+    const high = rmwAddress(gva + first, size - first);
+    if (low != 0 && high != 0) return loadUnaligned(low, high, size);
   }
+  rmwKind = RMW_BUS;
+  lockBus();
   return readMem(gva, size);
+}
+
+/** LOCKed read at an odd address; `high` is where the next quadword is, in another page perhaps. */
+function loadUnaligned(at: usize, high: usize, size: u32): i64 {
+  const quad = at & ~7;
+  rmwAt = quad;
+  rmwShift = <u64>((at & 7) << 3);
+  const bits = <u64>(size << 3);
+  if (rmwShift + bits <= 64) {
+    rmwKind = RMW_QUAD;
+    rmwOld = atomic.load<i64>(quad);
+    return joinQuads(<u64>rmwOld, 0, rmwShift, bits);
+  }
+  rmwKind = RMW_SPLIT;
+  lockBus();
+  rmwAt2 = high;
+  rmwOld = atomic.load<i64>(quad);
+  rmwOld2 = atomic.load<u64>(high);
+  return joinQuads(<u64>rmwOld, rmwOld2, rmwShift, bits);
+}
+
+function swapUnaligned(size: u32, v: i64): bool {
+  const bits = <u64>(size << 3);
+  const value = <u64>v;
+  const mask = lowMask(rmwShift, bits);
+  if (rmwKind == RMW_QUAD) {
+    const wanted = (<u64>rmwOld & ~mask) | ((value << rmwShift) & mask);
+    return atomic.cmpxchg<u64>(rmwAt, <u64>rmwOld, wanted) == <u64>rmwOld;
+  }
+  const done = swapSplit(rmwAt, <u64>rmwOld, value << rmwShift, mask, rmwAt2, rmwOld2, value >> (64 - rmwShift), highMask(rmwShift, bits));
+  unlockBus();
+  return done;
 }
 
 /** Replaces the value of rmwLoad. False: another processor was faster, start again with rmwLoad. */
@@ -148,7 +188,8 @@ export function rmwStore(rec: usize, size: u32, v: i64): bool {
     case RMW_DIRECT: storeDirect(rmwAt, size, v); return true;
     case RMW_SLOW: writeMem(rmwGva, size, v); return true;
     case RMW_ATOMIC: return swapAtomic(rmwAt, size, rmwOld, v);
-    case RMW_BUS_DIRECT: storeDirect(rmwAt, size, v); unlockBus(); return true;
+    case RMW_QUAD:
+    case RMW_SPLIT: return swapUnaligned(size, v);
     default: writeMem(rmwGva, size, v); unlockBus(); return true;
   }
 }

@@ -12,13 +12,15 @@ import {
   OP_MOVSX_W, OP_MOVZX_B, OP_MOVZX_W, OP_MOV_AO, OP_MOV_EG, OP_MOV_EI, OP_MOV_GE, OP_MOV_GI, OP_MOV_OA, OP_NOP, OP_PAUSE, OP_SETNLE, OP_SETO, OP_UD0,
   OP_UD1, OP_UD2, OP_XADD, OP_XCHG_AG, OP_XCHG_EG, OP_XLAT,
 } from '../gen/ops';
-import { linear, lockBus, probeWrite, read64, segLinear, unlockBus, write64 } from '../mmu';
+import { linear, lockBus, probeWrite, read64, rmwAddress, segLinear, unlockBus, write64 } from '../mmu';
 import { REC_LOCK, isMem, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
+import { swapSplit } from '../split_lock';
 import { alu } from './alu';
 import { extend, readMem, readReg, readRm, rmwLoad, rmwLoadAt, rmwStore, writeMem, writeReg, writeRm } from './int_operand';
 
 const ALU_ADD: u32 = 0;
 const ALU_CMP: u32 = 7;
+const ALL: u64 = 0xffff_ffff_ffff_ffff;
 
 /** Effective address without segment, truncated to the address size. */
 export function effectiveAddress(rec: usize): u64 {
@@ -154,12 +156,24 @@ function compareExchange16(rec: usize): void {
   const gva = linear(rec, 16, true);
   if (gva & 15) raiseError(GP, 0);
   probeWrite(gva, 16);
+  const at = rmwAddress(gva, 16);
   lockBus();
-  const low = read64(gva);
-  const high = read64(gva + 8);
-  const equal = low == gpr64(RAX) && high == gpr64(RDX);
-  write64(gva, equal ? gpr64(RBX) : low);
-  write64(gva + 8, equal ? gpr64(RCX) : high);
+  let low: u64;
+  let high: u64;
+  let equal: bool;
+  if (at != 0) {
+    do {
+      low = atomic.load<u64>(at);
+      high = atomic.load<u64>(at + 8);
+      equal = low == gpr64(RAX) && high == gpr64(RDX);
+    } while (!swapSplit(at, low, equal ? gpr64(RBX) : low, ALL, at + 8, high, equal ? gpr64(RCX) : high, ALL));
+  } else {
+    low = read64(gva);
+    high = read64(gva + 8);
+    equal = low == gpr64(RAX) && high == gpr64(RDX);
+    write64(gva, equal ? gpr64(RBX) : low);
+    write64(gva + 8, equal ? gpr64(RCX) : high);
+  }
   unlockBus();
   const flags = readFlags();
   writeStatus(equal ? flags | ZF : flags & ~ZF);
