@@ -1,5 +1,6 @@
 /**
- * Bare-metal test kernels (test/kernels), each a VM of its own: `acrn-dm -E`, results on COM1, the end by port 0xF4.
+ * Bare-metal test kernels (test/kernels), each a VM of its own, interpreted and with compiled code: `acrn-dm -E`, results
+ * on COM1, the end by port 0xF4.
  *
  * A kernel prints "ok <name>" or "FAIL <name> got <hex> expected <hex>" for each check and "done" before it ends the VM.
  */
@@ -11,37 +12,46 @@ import { acrnDm, workplace } from './harness.ts';
 
 const VCPUS: Record<string, number[]> = { smp: [1, 2, 3, 4] };
 const MODULE = 'what the module holds';
+const JIT_MODES = ['off', 'on'] as const;
 
 interface Outcome { code: number; checks: string[]; failures: string[]; output: string }
 
-async function runKernel(kernel: TestKernel, vcpus: number): Promise<Outcome> {
+async function runKernel(kernel: TestKernel, vcpus: number, jit: (typeof JIT_MODES)[number]): Promise<Outcome> {
   const { dir, env } = workplace();
   const module = join(dir, 'module');
   writeFileSync(module, MODULE);
   const run = acrnDm([
     '-m', '128M', '-s', '0:0,hostbridge', '-s', '1:0,lpc', '-l', 'com1,stdio', '--debugexit', '--cpu_affinity', Array.from({ length: vcpus }, (_, i) => i).join(','),
     '-E', buildKernel(kernel), '-r', module, '-B', 'first second=2', 'kernel',
-  ], env);
+  ], { ...env, ACRN_JIT: jit });
   onTestFinished(() => { run.process.kill('SIGKILL'); });
+  let output = '';
+  run.process.stdout.on('data', (chunk: Buffer) => { output += chunk.toString('utf8'); });
   const code = await run.exit;
-  const lines = run.output.text.split(/\r?\n/);
-  return { code, checks: lines.filter((line) => line.startsWith('ok ')), failures: lines.filter((line) => line.startsWith('FAIL ')), output: run.output.text };
+  const lines = output.split(/\r?\n/);
+  return { code, checks: lines.filter((line) => line.startsWith('ok ')), failures: lines.filter((line) => line.startsWith('FAIL ')), output };
 }
 
 const cases = testKernels().flatMap((kernel) => (VCPUS[kernel.name] ?? [1]).map((vcpus) => ({ ...kernel, vcpus })));
 
-/**
- * The rest is in the long tier: `exceptions` asks for alignment checks (#AC), which the core does not make yet; several
- * vCPUs that spin take minutes on two busy host cores; the 32-bit kernels have yet to be timed.
- */
-const SHORT_TIER = new Set(['apic', 'debug', 'paging', 'pvh', 'smp']);
+/** Several vCPUs that spin take minutes on two busy host cores. */
 const full = process.env['ACRN_TEST_FULL'] === '1';
-const chosen = cases.filter(({ name, bits, vcpus }) => full || (bits === 64 && vcpus === 1 && SHORT_TIER.has(name)));
+const chosen = cases.filter(({ vcpus }) => full || vcpus === 1);
 
-test.each(chosen)('$name ($bits bits, $vcpus vCPUs)', async ({ vcpus, ...kernel }) => {
-  const { code, checks, failures, output } = await runKernel(kernel, vcpus);
+function expectClean({ code, checks, failures, output }: Outcome): void {
   expect(failures).toEqual([]);
   expect(output).toMatch(/^done\r?$/m);
   expect(checks.length).toBeGreaterThan(0);
   expect(code).toBe(0);
+}
+
+test.each(chosen.filter(({ vcpus }) => vcpus === 1))('$name ($bits bits, 1 vCPU), interpreted and compiled', async ({ vcpus, ...kernel }) => {
+  const [off, on] = await Promise.all(JIT_MODES.map((jit) => runKernel(kernel, vcpus, jit)));
+  expectClean(off);
+  expectClean(on);
+  expect(on.checks.length).toBe(off.checks.length); // a message of acrn-dm may cut a line in two
+});
+
+test.each(chosen.filter(({ vcpus }) => vcpus > 1).flatMap((one) => JIT_MODES.map((jit) => ({ ...one, jit }))))('$name ($bits bits, $vcpus vCPUs, JIT $jit)', async ({ vcpus, jit, ...kernel }) => {
+  expectClean(await runKernel(kernel, vcpus, jit));
 });
