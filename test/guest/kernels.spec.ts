@@ -28,6 +28,7 @@ async function runKernel(kernel: TestKernel, vcpus: number, jit: (typeof JIT_MOD
   let output = '';
   run.process.stdout.on('data', (chunk: Buffer) => { output += chunk.toString('utf8'); });
   const code = await run.exit;
+  output = output.replaceAll(/(VM state changed from\[ \w+ \] to \[ \w+ \]|VM loop exit|Unhandled \w+ 0x\w+)\r?\n/g, ''); // acrn-dm's own words come between any two bytes
   const lines = output.split(/\r?\n/);
   return { code, checks: lines.filter((line) => line.startsWith('ok ')), failures: lines.filter((line) => line.startsWith('FAIL ')), output };
 }
@@ -49,7 +50,7 @@ test.each(chosen.filter(({ vcpus }) => vcpus === 1))('$name ($bits bits, 1 vCPU)
   const [off, on] = await Promise.all(JIT_MODES.map((jit) => runKernel(kernel, vcpus, jit)));
   expectClean(off);
   expectClean(on);
-  expect(on.checks.length).toBe(off.checks.length); // a message of acrn-dm may cut a line in two
+  expect(on.checks).toEqual(off.checks);
 });
 
 test.each(chosen.filter(({ vcpus }) => vcpus > 1).flatMap((one) => JIT_MODES.map((jit) => ({ ...one, jit }))))('$name ($bits bits, $vcpus vCPUs, JIT $jit)', async ({ vcpus, jit, ...kernel }) => {

@@ -247,10 +247,17 @@ hlt_end2: cli
   rdtsc
   shl rdx, 32
   or rax, rdx
-  lea rbx, [rax + 4000000]
+  mov rbx, rax
+  bts rbx, 62 # far enough for any host to read it back in time
   wrmsr_to 0x6e0, rbx
   rdmsr_from 0x6e0
   check "IA32_TSC_DEADLINE reads as written", rax, rbx
+  mfence
+  rdtsc
+  shl rdx, 32
+  or rax, rdx
+  lea rbx, [rax + 4000000]
+  wrmsr_to 0x6e0, rbx
   start_counting
   sti
   wait_until count, 1
