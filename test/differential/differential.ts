@@ -46,6 +46,8 @@ export interface Options {
   readonly op?: string;
   /** Mismatches kept for each op. */
   readonly keep: number;
+  /** With compiled code in place of the interpreter. */
+  readonly jit?: boolean;
   /** Another build of the core than build/core.wasm. */
   readonly core?: string;
 }
@@ -57,10 +59,10 @@ function share(sources: readonly Source[], cases: number): Map<Source, number> {
   return new Map(sources.map((s) => [s, Math.ceil((cases * weight(s)) / total)]));
 }
 
-export async function runDifferential(options: Options): Promise<{ classes: ClassResult[]; lacking: string[] }> {
+export async function runDifferential(options: Options): Promise<{ classes: ClassResult[]; lacking: string[]; compiledCases: number }> {
   buildNative();
   const module = options.core === undefined ? await loadCoreModule() : await WebAssembly.compile(new Uint8Array(await readFile(options.core)));
-  const interpreter = new Interpreter(module);
+  const interpreter = new Interpreter(module, options.jit ? 'on' : 'off');
   const loaded = await loadSources(hostFeatures());
   let sources = loaded.sources.filter((s) => options.family === undefined || s.family === options.family);
   if (options.op !== undefined) {
@@ -93,7 +95,7 @@ export async function runDifferential(options: Options): Promise<{ classes: Clas
       runClass(kind, cases, (batch, _, r) => generateSequence(batch, kind, pool, r));
     }
   }
-  return { classes, lacking: loaded.lacking };
+  return { classes, lacking: loaded.lacking, compiledCases: interpreter.compiledCases };
 }
 
 function compareBatch(batch: Batch, interpreter: Interpreter, result: ClassResult, keep: number): void {

@@ -53,6 +53,7 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   let rflags = 0x202 | (r.u32() & STATUS) | (r.chance(0.1) ? 0x400 : 0);
   const pinned = fillState(b.subarray(o, o + IN.BYTES), gpr, source.family, form, mode, r);
 
+  if (r.chance(0.05)) rflags |= 0x4_0000; // AC
   if (row.op === 'PUSHF' || row.op === 'POPF') rflags |= r.u32() & 0x20_4000; // ID, NT
   const encoder = new Encoder(form, mode, r, gpr, pinned);
   const bytes = encoder.encode(source.family);

@@ -1,9 +1,10 @@
 /**
- * The interpreter as a machine: one pCPU in long mode at CPL 3 with the helper's two pages mapped, every exception a VM
- * exit.
+ * The core as a machine: one pCPU in long mode at CPL 3 with the helper's two pages mapped, every exception a VM exit.
+ * With the JIT on each case runs as often as it takes to be compiled; the last time counts.
  */
 import { Core, EXIT, createMemory } from '../../engine/core/core.ts';
 import { S } from '../../engine/core/gen/state.ts';
+import { J } from '../../engine/core/jit/layout.ts';
 import { layout } from '../../engine/core/tables/layout.ts';
 import { CODE_ADDRESS, CODE_PAGE, DATA_PAGE, FX, IN, OUT, WINDOW_BYTES, windowCrossing, type Batch } from './case.ts';
 
@@ -21,6 +22,8 @@ const VECTOR_GP = 13;
 const HLT = 0xf4;
 const CS = 1; const FS = 4; const GS = 5;
 const UNUSABLE = 0x1_0000;
+/** Compiled code is told how many instructions are left, never so many. */
+const NOT_ENTERED = 0x7fff_ffff;
 
 export class Interpreter {
   readonly #core: Core;
@@ -29,10 +32,16 @@ export class Interpreter {
   readonly #ram: Buffer;
   readonly #generation: Uint32Array;
   #mode = -1;
+  /** Runs of a case before the one that counts. */
+  readonly #warming: number;
+  /** Cases in which compiled code was entered: all but 32-bit ones, and those that end before their first instruction. */
+  compiledCases = 0;
 
-  constructor(module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module, jit: 'off' | 'on' = 'off') {
     const memory = createMemory(RAM_BYTES);
-    this.#core = new Core(module, memory, 0, { vmexit: () => 2, timeNs: () => 0 });
+    this.#core = new Core(module, memory, 0, { vmexit: () => 2, timeNs: () => 0 }, { jit, jitThreshold: 1 });
+    this.#warming = jit === 'on' ? 1 : 0;
+    if (this.#core.jit !== undefined) this.#core.jit.limits.compilations = Infinity; // every case is new code in the same page
     this.#view = this.#core.view;
     this.#state = Buffer.from(memory.buffer, layout.PCPU_BASE, 0x1000);
     this.#ram = Buffer.from(memory.buffer, layout.RAM_BASE, RAM_BYTES);
@@ -53,7 +62,7 @@ export class Interpreter {
     }
     const core = this.#core;
     core.setU64(S.CR3, BigInt(TABLES));
-    core.setU64(S.CR0, 0x8001_0033n); // PG WP NE ET MP PE
+    core.setU64(S.CR0, 0x8005_0033n); // PG AM WP NE ET MP PE
     core.setU64(S.CR4, 0x5_0620n); //   OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE
     core.setU64(S.IA32_EFER, 0xd01n); // NXE LMA LME SCE
     core.setU64(S.XCR0, 3n);
@@ -94,7 +103,7 @@ export class Interpreter {
   }
 
   #runCase(batch: Batch, i: number, out: Buffer): void {
-    const core = this.#core, state = this.#state, ram = this.#ram, input = batch.bytes;
+    const core = this.#core, ram = this.#ram, input = batch.bytes;
     const o = batch.offset(i);
     const mode = batch.mode(i);
     const codeAt = CODE_HPA + (CODE_ADDRESS - CODE_PAGE);
@@ -102,6 +111,20 @@ export class Interpreter {
     input.copy(ram, codeAt, o, o + length);
     ram.fill(HLT, codeAt + length, codeAt + 320); // as far as the helper does
     this.#generation[CODE_HPA >> 12] += 1; // the core has not seen the code change
+    for (let n = 0; n < this.#warming; n += 1) {
+      this.#load(input, o, mode);
+      core.run(10_000);
+    }
+    this.#load(input, o, mode);
+    core.setU32(J.LEFT, NOT_ENTERED);
+    const reason = core.run(10_000);
+    if (core.u32(J.LEFT) !== NOT_ENTERED) this.compiledCases += 1;
+    this.#store(reason, length, out);
+  }
+
+
+  #load(input: Buffer, o: number, mode: number): void {
+    const core = this.#core, state = this.#state, ram = this.#ram;
     const inFirst = windowCrossing < 0 ? WINDOW_BYTES : windowCrossing;
     ram.fill(0, DATA_HPA, DATA_HPA + 4096 - inFirst);
     input.copy(ram, DATA_HPA + 4096 - inFirst, o + IN.WINDOW, o + IN.WINDOW + inFirst);
@@ -118,7 +141,11 @@ export class Interpreter {
     core.setU32(S.INTERRUPTIBILITY, 0);
     core.setU32(S.EXIT_INTR_ERROR_CODE, 0);
     core.setFlags(Number(input.readBigUInt64LE(o + IN.RFLAGS)));
-    const reason = core.run(10_000);
+  }
+
+  #store(reason: number, length: number, out: Buffer): void {
+    const core = this.#core, state = this.#state, ram = this.#ram;
+    const inFirst = windowCrossing < 0 ? WINDOW_BYTES : windowCrossing;
     const rip = core.u64(S.RIP);
     const vector = reason === EXIT.EXCEPTION_NMI ? core.u32(S.EXIT_INTR_INFO) & 0xff : 0x1000 + reason;
     const ended = vector === VECTOR_GP && (rip < CODE_ADDRESS || rip >= CODE_ADDRESS + length) && rip >= CODE_PAGE && rip < CODE_PAGE + 4096 && ram[CODE_HPA + Number(rip) - CODE_PAGE] === HLT;

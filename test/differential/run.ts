@@ -1,7 +1,7 @@
 /**
- * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE] [--record]
+ * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE] [--jit] [--record]
  *
- * Compares the interpreter with the host processor and prints a table by class and the first mismatches. --record keeps
+ * Compares the interpreter, or with --jit compiled code, with the host processor and prints a table by class and the first mismatches. --record keeps
  * the counts in results.json; of one class run again with the same seed, in place of what it was.
  */
 import { parseArgs } from 'node:util';
@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, class: { type: 'string' }, op: { type: 'string' },
     show: { type: 'string', default: '20' }, keep: { type: 'string', default: '2' }, state: { type: 'boolean', default: false }, core: { type: 'string' },
-    record: { type: 'boolean', default: false },
+    jit: { type: 'boolean', default: false }, record: { type: 'boolean', default: false },
   },
 });
 const reason = nativeUnavailable();
@@ -22,8 +22,8 @@ if (reason !== null) {
   process.exit(2);
 }
 const started = Date.now();
-const { classes, lacking } = await runDifferential({
-  cases: Number(values.cases), seed: Number(values.seed), family: values.class, op: values.op, keep: Number(values.keep), core: values.core,
+const { classes, lacking, compiledCases } = await runDifferential({
+  cases: Number(values.cases), seed: Number(values.seed), family: values.class, op: values.op, keep: Number(values.keep), core: values.core, jit: values.jit,
 });
 const seconds = (Date.now() - started) / 1000;
 console.log(`${'class'.padEnd(14)}${'cases'.padStart(10)}${'faults'.padStart(10)}${'mismatches'.padStart(12)}`);
@@ -35,6 +35,7 @@ for (const c of classes) {
   wrong += c.mismatches;
 }
 console.log(`${'total'.padEnd(14)}${String(total).padStart(10)}${' '.repeat(10)}${String(wrong).padStart(12)}   ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} cases/s`);
+if (values.jit) console.log(`${compiledCases} cases in compiled code`);
 if (lacking.length > 0) console.log(`not on this host: ${lacking.join(' ')}`);
 for (const c of classes) {
   if (c.mismatches === 0) continue;

@@ -70,7 +70,7 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
   b.writeUInt32LE(length, o + IN.LENGTH);
   b.writeUInt32LE(mode, o + IN.MODE);
   for (let i = 0; i < 16; i += 1) b.writeBigUInt64LE(gpr[i], o + IN.GPR + i * 8);
-  b.writeBigUInt64LE(BigInt(0x202 | (r.u32() & STATUS)), o + IN.RFLAGS);
+  b.writeBigUInt64LE(BigInt(0x202 | (r.u32() & STATUS) | (r.chance(0.02) ? 0x4_0000 : 0)), o + IN.RFLAGS);
   batch.infos.push({
     family: kind, ops, undefinedFlags: undefined_, undefinedResult: false, x87Ulps: 0, approximate: false, image: 0, wordSize: 4, maskFaultFlags: true,
   });

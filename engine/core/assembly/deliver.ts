@@ -4,22 +4,22 @@
  * Nothing but memory below the new stack pointer changes before the last access that can fault.
  *
  * @spec   SDM vol. 3 chapter 6 (6.12 protected mode, 6.14 64-bit mode, 20.1.4 real mode, 20.3 virtual-8086); vol. 2, INT n
- * @cover  #Y interrupt, trap and task gates, privilege changes, IST, virtual-8086 sources   #N VME interrupt redirection
+ * @cover  #Y interrupt, trap and task gates, privilege changes, IST, virtual-8086 sources, VME interrupt redirection
  */
 import {
-  CS, DS, ES, FS, GS, MODE_LONG, MODE_LONG64, RSP, SS, cpl, cpu, gpr32, gpr64, interruptibility, mode, segAttr, segBase, segLimit, segSelector, setGpr16,
+  CS, DS, ES, FS, GS, MODE_LONG, MODE_LONG64, RSP, SS, TR, cpl, cpu, gpr32, gpr64, interruptibility, mode, segAttr, segBase, segLimit, segSelector, setGpr16,
   setGpr32, setGpr64, setInterruptibility,
 } from './cpu';
 import {
   TYPE_INT, TYPE_INT16, TYPE_TASK_GATE, TYPE_TRAP, TYPE_TRAP16, attrDpl, attrType, descriptorAt, descriptorAttr, descriptorBase, descriptorLimit, innerEsp,
   innerSs, isCode, isConforming, isNull, markAccessed, readDescriptor, readInnerStack, readStackDescriptor, setNullSegment,
-  setRealSegment, setSegmentFrom, systemRead, tssRead64,
+  setRealSegment, setSegmentFrom, setV86Segment, systemRead, tssRead64,
 } from './descriptor';
-import { GP, NP, SSF, TS, raiseError } from './fault';
-import { AC, IF, IOPL, NT, RF, TF, VM, readFlags, writeFlags } from './flags';
-import { S_CR0, S_IDTR_BASE, S_IDTR_LIMIT, S_LEAVE_BLOCK, S_RIP } from './gen/state';
+import { AC as ALIGNMENT, GP, NP, SSF, TS, raiseError } from './fault';
+import { AC, IF, IOPL, NT, RF, TF, VIF, VM, readFlags, writeFlags } from './flags';
+import { S_CR0, S_CR4, S_IDTR_BASE, S_IDTR_LIMIT, S_LEAVE_BLOCK, S_RIP } from './gen/state';
 import { writeIn } from './mmu';
-import { CR0_PE, canonical } from './paging';
+import { CONTEXT_ALIGNED, CR0_PE, CR4_VME, canonical } from './paging';
 import { ATTR_CODE, ATTR_DB, ATTR_EXPAND_DOWN, ATTR_L, ATTR_P } from './segment_check';
 import { contextOf, syncState } from './sync';
 import { TASK_INTERRUPT, switchTask } from './task';
@@ -81,12 +81,20 @@ export function stackPush(v: u64, size: u32): void {
   const sp = (stackPointer - <u64>size) & stackMask;
   if (stackChecked) {
     if (!insideStack(<u32>sp, size)) raiseError(SSF, stackError);
+    checkPush(stackBase + sp, size);
     writeIn(stackContext, (stackBase + sp) & 0xffff_ffff, size, v);
   } else {
     if (!canonical(sp)) raiseError(SSF, stackError);
+    checkPush(sp, size);
     writeIn(stackContext, sp, size, v);
   }
   stackPointer = sp;
+}
+
+/** #AC(0) for a push at CPL 3 that is not aligned. */
+// @ts-ignore: decorator
+@inline function checkPush(gva: u64, size: u32): void {
+  if (stackContext == CONTEXT_ALIGNED && <u32>gva & (size - 1)) raiseError(ALIGNMENT, 0);
 }
 
 function insideStack(offset: u32, size: u32): bool {
@@ -124,12 +132,45 @@ function deliverReal(vector: u32, type: u32, flags: u32, rip: u64): void {
   syncState();
 }
 
+// ---- virtual-8086 mode with CR4.VME
+
+/** The redirection bitmap, 32 bytes below the I/O permission bitmap of the TSS, leaves INT n to the 8086 program. */
+function redirected(vector: u32): bool {
+  const limit = segLimit(TR);
+  if (!(segAttr(TR) & 8) || limit < 103) raiseError(GP, 0);
+  const at = <u32>systemRead(segBase(TR) + 102, 2) - 32 + (vector >> 3);
+  if (at > limit) raiseError(GP, 0);
+  return ((<u32>systemRead(segBase(TR) + at, 1) >> (vector & 7)) & 1) == 0;
+}
+
+/** INT n by the 8086 program's own table at linear address 0; below IOPL 3 VIF stands for IF. */
+function deliverRedirected(vector: u32, rip: u64, flags: u32): void {
+  const entry = <u32>systemRead(<u64>(vector << 2), 4);
+  const virtual = (flags & IOPL) != IOPL;
+  const image = virtual ? (flags & ~IF) | IOPL | (flags & VIF ? IF : 0) : flags;
+  useCurrentStack();
+  stackPush(<u64>(image & 0xffff), 2);
+  stackPush(<u64>segSelector(CS), 2);
+  stackPush(rip & 0xffff, 2);
+  commitStack();
+  writeFlags(flags & ~(TF | RF | (virtual ? VIF : IF)));
+  setV86Segment(CS, entry >> 16);
+  store<u64>(cpu, <u64>(entry & 0xffff), S_RIP);
+  syncState();
+}
+
 // ---- protected mode
 
 function deliverProtected(vector: u32, type: u32, hasError: bool, error: u32, rip: u64, flags: u32): void {
   const ext: u32 = isSoftware(type) ? 0 : 1;
   const gateError = vector * 8 + 2 + ext;
-  if (flags & VM && type == EVENT_SOFTWARE && (flags & IOPL) != IOPL) raiseError(GP, 0);
+  if (flags & VM && type == EVENT_SOFTWARE) {
+    if (load<u64>(cpu, S_CR4) & CR4_VME && redirected(vector)) {
+      deliverRedirected(vector, rip, flags);
+      return;
+    }
+    if ((flags & IOPL) != IOPL) raiseError(GP, 0);
+  }
   if (vector * 8 + 7 > load<u32>(cpu, S_IDTR_LIMIT)) raiseError(GP, gateError);
   const gate = systemRead(load<u64>(cpu, S_IDTR_BASE) + vector * 8, 8);
   const gateAttr = descriptorAttr(gate);

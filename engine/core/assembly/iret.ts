@@ -14,10 +14,10 @@ import { checkTarget, readReturnCode, returnOuter, truncate } from './far';
 import { GP, TS, UD, raise, raiseError } from './fault';
 import { AC, CF, AF, DF, ID, IF, IOPL, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF, readFlags, writeFlags } from './flags';
 import {
-  S_CR0, S_IA32_EFER, S_IA32_FMASK, S_IA32_LSTAR, S_IA32_STAR, S_IA32_SYSENTER_CS, S_IA32_SYSENTER_EIP, S_IA32_SYSENTER_ESP, S_RIP,
+  S_CR0, S_CR4, S_IA32_EFER, S_IA32_FMASK, S_IA32_LSTAR, S_IA32_STAR, S_IA32_SYSENTER_CS, S_IA32_SYSENTER_EIP, S_IA32_SYSENTER_ESP, S_RIP,
 } from './gen/state';
 import { adjustStack, stackRead } from './mmu';
-import { CR0_PE, EFER_SCE, canonical } from './paging';
+import { CR0_PE, CR4_VME, EFER_SCE, canonical } from './paging';
 import { markAccessed, setSegmentFrom } from './descriptor';
 import { syncState } from './sync';
 import { TASK_IRET, switchTask } from './task';
@@ -37,10 +37,10 @@ function applyFlags(value: u32, mask: u32): void { writeFlags((readFlags() & ~ma
 
 function unblockNmi(): void { setInterruptibility(interruptibility() & ~8); }
 
-/** IRET with an operand size of 2, 4 or 8. NMIs are unblocked even when it faults (SDM vol. 3, 26.3 and 28.2.3). */
+/** IRET with an operand size of 2, 4 or 8. NMIs are unblocked even when it faults (SDM vol. 3, 6.7.1). */
 export function interruptReturn(size: u32): void {
   const m = mode();
-  if (!(m & MODE_V86) || (readFlags() & IOPL) == IOPL) unblockNmi();
+  unblockNmi();
   if (!(m & MODE_PROTECTED)) realReturn(size, ORDINARY | IF | IOPL);
   else if (m & MODE_V86) v86Return(size);
   else if (readFlags() & NT) taskReturn();
@@ -60,9 +60,19 @@ function realReturn(size: u32, mask: u32): void {
   jumpTo(rip);
 }
 
+/** With CR4.VME a 16-bit IRET below IOPL 3 changes VIF in place of IF. */
 function v86Return(size: u32): void {
-  if ((readFlags() & IOPL) != IOPL) raiseError(GP, 0);
-  realReturn(size, ORDINARY | IF);
+  const old = readFlags();
+  if ((old & IOPL) == IOPL) {
+    realReturn(size, ORDINARY | IF);
+    return;
+  }
+  if (size != 2 || !(load<u64>(cpu, S_CR4) & CR4_VME)) raiseError(GP, 0);
+  const flags = <u32>stackRead(4, 2);
+  if (flags & TF || (flags & IF && old & VIP)) raiseError(GP, 0);
+  realReturn(2, ORDINARY);
+  const now = readFlags();
+  writeFlags(flags & IF ? now | VIF : now & ~VIF);
 }
 
 function taskReturn(): void {

@@ -7,7 +7,7 @@
  *
  * @spec   SDM vol. 3 chapters 4 (paging), 29 (EPT)
  * @cover  #Y all sizes, page crossings, device accesses, code-page writes, data breakpoints, alignment checks of 2, 4 and 8 bytes
- *         #N alignment checks of 16-byte operands
+ *         (16-byte operands ask for none)
  * @differ A device access that crosses a page goes byte by byte.
  */
 import {
@@ -153,7 +153,17 @@ function slowWrite(gva: u64, size: u32, v: u64): void {
 /** #AC(0) for an odd address of 2, 4 or 8 bytes at CPL 3 with CR0.AM and RFLAGS.AC. */
 // @ts-ignore: decorator
 @inline function checkAlignment(gva: u64, size: u32): void {
-  if (load<u32>(cpu, S_MMU_CONTEXT) == CONTEXT_ALIGNED && <u32>gva & (size - 1) && size <= 8) raiseError(AC, 0);
+  if (load<u32>(cpu, S_MMU_CONTEXT) == CONTEXT_ALIGNED && <u32>gva & (size - 1) && size <= 8) raiseUnaligned(gva);
+}
+
+/** The same for an operand of another size than its alignment. */
+export function needAlignment(gva: u64, alignment: u32): void {
+  if (load<u32>(cpu, S_MMU_CONTEXT) == CONTEXT_ALIGNED && <u32>gva & (alignment - 1)) raiseUnaligned(gva);
+}
+
+function raiseUnaligned(gva: u64): void {
+  if (mode() & MODE_LONG && !canonical(gva)) raiseNonCanonical(ACCESS_READ);
+  raiseError(AC, 0);
 }
 
 /** Reads 1, 2, 4 or 8 bytes in a given context: implicit supervisor accesses use context 0 whatever CPL is. */

@@ -4,7 +4,7 @@
  * @spec   SDM vol. 2
  * @differ BSF/BSR of zero leave the destination as it was, as all processors do; flags beside ZF follow the source.
  */
-import { cpu, gpr64 } from '../cpu';
+import { MODE_CS32, MODE_LONG64, cpu, gpr64, mode } from '../cpu';
 import { CF, ZF, readFlags, setLazyLogic, setRotateFlags, writeStatus } from '../flags';
 import {
   OP_ANDN, OP_BEXTR, OP_BLSI, OP_BLSMSK, OP_BLSR, OP_BSF, OP_BSR, OP_BTC_EI, OP_BT_EG, OP_BZHI, OP_CRC32, OP_CRC32_B, OP_LZCNT, OP_PDEP, OP_PEXT,
@@ -70,7 +70,7 @@ export function execBit(op: u32, rec: usize): void {
 }
 /** A 16-bit source: 66 in a 32-bit segment or 64-bit mode, no 66 in a 16-bit segment. */
 // @ts-ignore: decorator
-@inline function crcWord(flags: u32): bool { return (flags & 32) != 0 != (load<u32>(cpu, 0x164) & 3) == 0; }
+@inline function crcWord(flags: u32): bool { return (flags & 32) != 0 != (mode() & (MODE_LONG64 | MODE_CS32)) == 0; }
 
 /** kind: BT BTS BTR BTC. */
 function bitTest(kind: u32, immediate: bool, rec: usize, size: u32): void {

@@ -11,7 +11,7 @@ import { GP, NM, UD, raise, raiseError } from '../fault';
 import { OP_FXRSTOR, OP_FXSAVE, OP_XRSTOR, OP_XSAVE, OP_XSAVEOPT } from '../gen/ops';
 import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FSW, S_FTW, S_MXCSR, S_XCR0 } from '../gen/state';
 import {
-  linear, probeRead, probeWrite, read128, read16, read32, read64, read8, write128, write16, write32, write64,
+  linear, needAlignment, probeRead, probeWrite, read128, read16, read32, read64, read8, write128, write16, write32, write64,
 } from '../mmu';
 import { canonical } from '../paging';
 import { REC_REXW, recFlags } from '../record';
@@ -36,11 +36,12 @@ export function execFxsave(op: u32, rec: usize): void {
 // @ts-ignore: decorator
 @inline function xmmCount(): u32 { return (mode() & MODE_LONG64) != 0 ? 16 : 8; }
 
-/** Linear address of an area that has to be aligned: #GP(0) otherwise, after #SS or #GP of an address not canonical. */
+/** Linear address of an area that has to be aligned: #GP(0) otherwise, with alignment checks #AC(0); after #SS or #GP of an address not canonical. */
 function aligned(rec: usize, size: u32, alignment: u64, write: bool): u64 {
   const gva = linear(rec, size, write);
   if ((gva & (alignment - 1)) != 0) {
     if (!canonical(gva)) probeRead(gva, 1);
+    needAlignment(gva, 4);
     raiseError(GP, 0);
   }
   return gva;

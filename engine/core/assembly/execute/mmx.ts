@@ -13,7 +13,7 @@ import {
   OP_PSRLD_MMX_IMM, OP_PSRLQ_MMX_IMM, OP_PSRLW_MMX_IMM, OP_PUNPCKLBW_MMX, OP_PUNPCKLDQ_MMX,
 } from '../gen/ops';
 import { S_FTW } from '../gen/state';
-import { linear, probeWrite, read16, read32, read64, segLinear, write32, write64, write8 } from '../mmu';
+import { linear, needAlignment, probeWrite, read16, read32, read64, segLinear, write32, write64, write8 } from '../mmu';
 import { REC_REXW, isMem, recAddressSize, recFlags, recImm, recReg, recRm, recSegment } from '../record';
 import { checkMmx, enterMmx, mmx, setMmx } from '../sse/operand';
 import { sll16, sll32, sll64, sra16, sra32, srl16, srl32, srl64 } from '../sse/shift';
@@ -121,6 +121,7 @@ function maskedMove(rec: usize): void {
   const width = recAddressSize(rec);
   const rdi = gpr64(RDI);
   const gva = segLinear(recSegment(rec), width == 8 ? rdi : width == 4 ? rdi & 0xffff_ffff : rdi & 0xffff, 8, true);
+  needAlignment(gva, 8);
   if (mask != 0) {
     const first = <u32>ctz(mask), last: u32 = 31 - <u32>clz(mask);
     probeWrite(gva + <u64>first, last - first + 1);

@@ -18,7 +18,7 @@ import {
   OP_PSRLW_XMM_IMM, OP_STMXCSR,
 } from '../gen/ops';
 import { S_MXCSR } from '../gen/state';
-import { linear, probeWrite, read16, read32, read64, segLinear, write128, write32, write64, write8 } from '../mmu';
+import { linear, needAlignment, probeWrite, read16, read32, read64, segLinear, write128, write32, write64, write8 } from '../mmu';
 import { isMem, recAddressSize, recFlags, recReg, recRm, recSegment, REC_REXW } from '../record';
 import { aligned, checkMmx, checkSse, destination, enterMmx, imm8, mmx, setMmx, source128, source128u, source64 } from '../sse/operand';
 import { shiftLeft128, shiftRight128, sll16, sll32, sll64, sra16, sra32, srl16, srl32, srl64 } from '../sse/shift';
@@ -213,6 +213,7 @@ function maskmovdqu(rec: usize): void {
   const width = recAddressSize(rec);
   const offset = width == 8 ? gpr64(RDI) : width == 4 ? <u64>gpr32(RDI) : <u64><u16>gpr32(RDI);
   const gva = segLinear(recSegment(rec), offset, 16, true);
+  needAlignment(gva, 8);
   if (mask == 0) return;
   if (mask == 0xffff) { write128(gva, load<v128>(data)); return; }
   const first: u32 = ctz(mask);

@@ -15,7 +15,7 @@ import {
   OP_SAHF, OP_SALC, OP_STC, OP_STD,
 } from '../gen/ops';
 import { S_FLAGS } from '../gen/state';
-import { adjustStack, linear, pop, probeWrite, push, segLinear, stackRead } from '../mmu';
+import { adjustStack, linear, needAlignment, pop, probeWrite, push, segLinear, stackRead } from '../mmu';
 import { isMem, recImm, recReg, recRm, recSize } from '../record';
 import { syncState } from '../sync';
 import { extend, readMem, readReg, readRm, writeMem, writeReg } from './int_operand';
@@ -134,7 +134,9 @@ function enter(rec: usize, size: u32): void {
   }
   lowerStack(frame);
   // The new top of the stack must be writable.
-  probeWrite(onStack(gpr64(RSP), size, true), size);
+  const top = onStack(gpr64(RSP), size, true);
+  needAlignment(top, size);
+  probeWrite(top, size);
   releaseRsp();
   const m = mode();
   if (m & MODE_LONG64 && size == 8) setGpr64(RBP, frameTemp);

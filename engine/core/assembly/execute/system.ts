@@ -2,10 +2,10 @@
  * System instructions: segment registers, far transfers, flags of the interrupt system, fences.
  *
  * @spec   SDM vol. 2
- * @cover  #Y all rows of tables/opcodes/system.ts   #N PVI and VME virtual interrupt flag (CPUID offers no VME)
+ * @cover  #Y all rows of tables/opcodes/system.ts, VIF and VIP with CR4.VME and CR4.PVI
  */
 import {
-  CS, DS, ES, FS, GS, LDTR, MODE_LONG, MODE_PROTECTED, SS, TR, cpl, cpu, gpr16, gpr64, interruptibility, leaveBlock,
+  CS, DS, ES, FS, GS, LDTR, MODE_LONG, MODE_PROTECTED, MODE_V86, SS, TR, cpl, cpu, gpr16, gpr64, interruptibility, leaveBlock,
   mode, nextRip, segBase, segSelector, setGpr16, setGpr32, setGpr64, setActivity, setInterruptibility,
 } from '../cpu';
 import { fence } from '../buslock';
@@ -13,7 +13,7 @@ import { EVENT_PRIVILEGED, EVENT_SOFTWARE, EVENT_SOFTWARE_EXCEPTION } from '../d
 import { EXIT_HLT, requestLeave } from '../exit';
 import { farReturn, farTransfer } from '../far';
 import { BP, DB, GP, OF as OVERFLOW, UD, raise, raiseError, softwareInterrupt } from '../fault';
-import { AC, IF, IOPL, ZF, overflowFlag, readFlags, writeFlags } from '../flags';
+import { AC, IF, IOPL, TF, VIF, VIP, ZF, overflowFlag, readFlags, writeFlags } from '../flags';
 import {
   OP_ARPL, OP_CALL_AP, OP_CALL_MP, OP_CLAC, OP_CLI, OP_HLT, OP_INT1, OP_INT3, OP_INTO, OP_INT_I, OP_IRET, OP_JMP_AP, OP_JMP_MP, OP_LAR, OP_LDS,
   OP_LES, OP_LFENCE, OP_LFS, OP_LGS, OP_LLDT, OP_LSL, OP_LSS, OP_LTR, OP_MFENCE, OP_MOV_ES, OP_MOV_SE, OP_POP_DS, OP_POP_ES, OP_POP_FS, OP_POP_GS, OP_POP_SS,
@@ -23,7 +23,7 @@ import {
 import { S_CR4, S_FLAGS, S_IA32_KERNEL_GS_BASE, S_SEG_BASE } from '../gen/state';
 import { interruptReturn, sysenter, sysexit, sysret, syscall } from '../iret';
 import { adjustStack, linear, probeWrite, push, read16, readSized, stackRead, write16 } from '../mmu';
-import { CR4_UMIP } from '../paging';
+import { CR4_PVI, CR4_UMIP, CR4_VME } from '../paging';
 import { isMem, recImm, recReg, recRm, recSize } from '../record';
 import { inProtectedMode, loadLdtr, loadSegment, loadTr, lookLimit, lookRights, looked, verify } from '../segment';
 import { syncAlignmentCheck } from '../sync';
@@ -120,12 +120,13 @@ export function execSystem(op: u32, rec: usize): void {
     case OP_HLT:
       needPrivilege();
       leaveBlock();
+      // A single-step trap ends the halt before it begins.
+      if (load<u32>(cpu, S_FLAGS) & TF && !(interruptibility() & 2)) return;
       setActivity(1);
       requestLeave(EXIT_HLT);
       return;
     case OP_CLI:
-      checkInterruptFlag();
-      store<u32>(cpu, load<u32>(cpu, S_FLAGS) & ~IF, S_FLAGS);
+      store<u32>(cpu, load<u32>(cpu, S_FLAGS) & ~(virtualInterrupts() ? VIF : IF), S_FLAGS);
       return;
     case OP_STI: setInterruptFlag(); return;
     case OP_CLAC: setAlignmentCheck(false); return;
@@ -169,8 +170,7 @@ function loadPointer(rec: usize, s: u32): void {
   const offset = readSized(at, size);
   const selector = <u32>read16(mode() & MODE_LONG ? at + size : (at + size) & 0xffff_ffff);
   loadSegment(s, selector);
-  setRegister(recReg(rec), size, offset);
-  if (s == SS) blockByMovSs();
+  setRegister(recReg(rec), size, offset); // LSS loads both at once: nothing is held back behind it
   leaveBlock();
 }
 
@@ -210,15 +210,21 @@ function swapGs(): void {
   store<u64>(cpu, base, S_IA32_KERNEL_GS_BASE);
 }
 
-/** CLI and STI: CPL must not exceed IOPL; virtual-8086 mode needs IOPL 3. */
-function checkInterruptFlag(): void {
-  if (mode() & MODE_PROTECTED && cpl() > (load<u32>(cpu, S_FLAGS) & IOPL) >> 12) raiseError(GP, 0);
+/** CLI and STI with CPL above IOPL: at CPL 3 VIF stands for IF with CR4.PVI, in virtual-8086 mode with CR4.VME; else #GP(0). */
+function virtualInterrupts(): bool {
+  const m = mode();
+  if (!(m & MODE_PROTECTED) || cpl() <= (load<u32>(cpu, S_FLAGS) & IOPL) >> 12) return false;
+  if (cpl() != 3 || !(load<u64>(cpu, S_CR4) & (m & MODE_V86 ? CR4_VME : CR4_PVI))) raiseError(GP, 0);
+  return true;
 }
 
 function setInterruptFlag(): void {
-  checkInterruptFlag();
+  const virtual = virtualInterrupts();
   const flags = load<u32>(cpu, S_FLAGS);
-  if (!(flags & IF)) {
+  if (virtual) {
+    if (flags & VIP) raiseError(GP, 0);
+    store<u32>(cpu, flags | VIF, S_FLAGS);
+  } else if (!(flags & IF)) {
     store<u32>(cpu, flags | IF, S_FLAGS);
     setInterruptibility(interruptibility() | 1);
   }

@@ -19,15 +19,15 @@ import { GP, UD, raise, raiseDebugFault, raiseError } from '../fault';
 import { CF, writeStatus } from '../flags';
 import {
   OP_CLFLUSH, OP_CLTS, OP_CPUID, OP_INVD, OP_INVLPG, OP_INVPCID, OP_LGDT, OP_LIDT, OP_LMSW, OP_MOV_CR, OP_MOV_DR, OP_MOV_RC, OP_MOV_RD, OP_RDFSBASE,
-  OP_RDGSBASE, OP_RDMSR, OP_RDPMC, OP_RDRAND, OP_RDSEED, OP_RDTSC, OP_RDTSCP, OP_SGDT, OP_SIDT, OP_SMSW, OP_VMCALL, OP_WBINVD, OP_WRFSBASE,
+  OP_RDGSBASE, OP_RDMSR, OP_RDPID, OP_RDPMC, OP_RDRAND, OP_RDSEED, OP_RDTSC, OP_RDTSCP, OP_SGDT, OP_SIDT, OP_SMSW, OP_VMCALL, OP_WBINVD, OP_WRFSBASE,
   OP_WRGSBASE, OP_WRMSR, OP_XGETBV, OP_XSETBV,
 } from '../gen/ops';
 import {
   S_CR2, S_CR3, S_CR8, S_DR, S_EXIT_DATA, S_EXIT_SIZE, S_GDTR_BASE, S_GDTR_LIMIT, S_IA32_TSC_AUX, S_IDTR_BASE, S_IDTR_LIMIT,
-  S_LEAVE_BLOCK, S_PROC_CTLS, S_PROC_CTLS2, S_SEG_BASE, S_XCR0,
+  S_LEAVE_BLOCK, S_MMU_CONTEXT, S_PROC_CTLS, S_PROC_CTLS2, S_SEG_BASE, S_XCR0,
 } from '../gen/state';
 import { readMsr, readTsc, writeMsr } from '../msr';
-import { flushTlb, linear, linearUnchecked, probeWrite, read16, read32, read64, read8, write16, write32, write64 } from '../mmu';
+import { flushTlb, linear, linearUnchecked, needAlignment, probeWrite, read16, read32, read64, read8, writeIn } from '../mmu';
 import { CR4_DE, CR4_FSGSBASE, CR4_OSXSAVE, CR4_PCIDE, CR4_TSD, canonical } from '../paging';
 import { isMem, recReg, recRm, recSize } from '../record';
 import { flushTlbLocal, flushTlbPage } from '../tlb';
@@ -40,6 +40,9 @@ export function execControl(op: u32, rec: usize): void {
     case OP_RDTSCP:
       readTimeStamp();
       setGpr32(RCX, <u32>load<u64>(cpu, S_IA32_TSC_AUX));
+      return;
+    case OP_RDPID:
+      setRegister(recRm(rec), mode() & MODE_LONG64 ? 8 : 4, <u64><u32>load<u64>(cpu, S_IA32_TSC_AUX));
       return;
     case OP_RDMSR: needPrivilege(); readMsr(); return;
     case OP_WRMSR: needPrivilege(); writeMsr(); return;
@@ -178,11 +181,11 @@ function storeMsw(rec: usize): void {
 function storeTable(rec: usize, limit: u32, base: u64): void {
   const long = (mode() & MODE_LONG64) != 0;
   const at = linear(rec, long ? 10 : 6, true);
+  needAlignment(at, 4);
   probeWrite(at, long ? 10 : 6);
-  write16(at, <u16>limit);
-  const second = long ? at + 2 : (at + 2) & 0xffff_ffff;
-  if (long) write64(second, base);
-  else write32(second, <u32>base);
+  const context = load<u32>(cpu, S_MMU_CONTEXT);
+  writeIn(context, at, 2, <u64>limit);
+  writeIn(context, long ? at + 2 : (at + 2) & 0xffff_ffff, long ? 8 : 4, base);
 }
 
 function loadTable(rec: usize, limitSlot: usize, baseSlot: usize): void {
@@ -215,7 +218,7 @@ function invalidatePcid(rec: usize): void {
   const pcid = read64(at);
   const address = read64(mode() & MODE_LONG ? at + 8 : (at + 8) & 0xffff_ffff);
   if (type > 3) raiseError(GP, 0);
-  if (type < 2 && (pcid >> 12 || (pcid && !(cr4() & CR4_PCIDE)))) raiseError(GP, 0);
+  if (pcid >> 12 || (type < 2 && pcid && !(cr4() & CR4_PCIDE))) raiseError(GP, 0);
   if (type == 0 && !canonical(address)) raiseError(GP, 0);
   if (type == 0) flushTlbPage(address);
   else if (type == 2) flushTlb();

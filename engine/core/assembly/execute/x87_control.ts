@@ -9,8 +9,8 @@ import {
   OP_FDECSTP, OP_FFREE, OP_FFREEP, OP_FINCSTP, OP_FLDCW, OP_FLDENV, OP_FNCLEX, OP_FNDISI, OP_FNENI, OP_FNINIT, OP_FNOP, OP_FNSAVE,
   OP_FNSETPM, OP_FNSTCW, OP_FNSTENV, OP_FNSTSW_AX, OP_FNSTSW_M, OP_FRSTOR, OP_FWAIT,
 } from '../gen/ops';
-import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FTW } from '../gen/state';
-import { linear, probeRead, probeWrite, read16, read32, read64, write16, write32, write64 } from '../mmu';
+import { S_FCS, S_FCW, S_FDP, S_FDS, S_FIP, S_FOP, S_FPR, S_FTW, S_MMU_CONTEXT } from '../gen/state';
+import { linear, needAlignment, probeRead, probeWrite, read16, read32, readIn, write16, write32, writeIn } from '../mmu';
 import { recOpcode, recSize } from '../record';
 import { NORMAL, ZERO, classOf } from '../x87/format';
 import {
@@ -40,8 +40,7 @@ export function control(op: u32, rec: usize): bool {
       return true;
     case OP_FNSTENV: {
       enterNoWait();
-      const gva = linear(rec, environmentSize(rec), true);
-      probeWrite(gva, environmentSize(rec));
+      const gva = area(rec, environmentSize(rec), true);
       storeEnvironment(rec, gva);
       store<u16>(cpu, <u16>(fcw() | 0x3f), S_FCW);
       refreshSummary();
@@ -49,9 +48,7 @@ export function control(op: u32, rec: usize): bool {
     }
     case OP_FLDENV: {
       enter();
-      const gva = linear(rec, environmentSize(rec), false);
-      probeRead(gva, environmentSize(rec));
-      loadEnvironment(rec, gva);
+      loadEnvironment(rec, area(rec, environmentSize(rec), false));
       return true;
     }
     case OP_FNSAVE: saveState(rec); return true;
@@ -62,6 +59,15 @@ export function control(op: u32, rec: usize): bool {
 
 // @ts-ignore: decorator
 @inline function environmentSize(rec: usize): u32 { return recSize(rec) == 2 ? 14 : 28; }
+/** Linear address of an environment or state of `size` bytes, wholly accessible; its alignment is that of its words. */
+function area(rec: usize, size: u32, write: bool): u64 {
+  const gva = linear(rec, size, write);
+  needAlignment(gva, recSize(rec) == 2 ? 2 : 4);
+  if (write) probeWrite(gva, size);
+  else probeRead(gva, size);
+  return gva;
+}
+
 // @ts-ignore: decorator
 @inline function realFormat(): bool { return (mode() & MODE_PROTECTED) == 0 || (mode() & MODE_V86) != 0; }
 
@@ -169,14 +175,13 @@ function loadEnvironment(rec: usize, gva: u64): void {
 
 function saveState(rec: usize): void {
   enterNoWait();
-  const size = environmentSize(rec) + 80;
-  const gva = linear(rec, size, true);
-  probeWrite(gva, size);
+  const gva = area(rec, environmentSize(rec) + 80, true);
   storeEnvironment(rec, gva);
+  const context = load<u32>(cpu, S_MMU_CONTEXT); // the registers are aligned as the environment is
   let at = gva + <u64>environmentSize(rec);
   for (let i: u32 = 0; i < 8; i++) {
-    write64(at, load<u64>(st(i)));
-    write16(at + 8, load<u16>(st(i), 8));
+    writeIn(context, at, 8, load<u64>(st(i)));
+    writeIn(context, at + 8, 2, <u64>load<u16>(st(i), 8));
     at += 10;
   }
   initialize();
@@ -184,14 +189,13 @@ function saveState(rec: usize): void {
 
 function restoreState(rec: usize): void {
   enter();
-  const size = environmentSize(rec) + 80;
-  const gva = linear(rec, size, false);
-  probeRead(gva, size);
+  const gva = area(rec, environmentSize(rec) + 80, false);
   loadEnvironment(rec, gva);
+  const context = load<u32>(cpu, S_MMU_CONTEXT);
   let at = gva + <u64>environmentSize(rec);
   for (let i: u32 = 0; i < 8; i++) {
-    store<u64>(st(i), read64(at));
-    store<u16>(st(i), read16(at + 8), 8);
+    store<u64>(st(i), readIn(context, at, 8));
+    store<u16>(st(i), <u16>readIn(context, at + 8, 2), 8);
     at += 10;
   }
 }

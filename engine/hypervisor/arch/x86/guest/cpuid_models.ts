@@ -25,7 +25,7 @@ export const FEATURES = {
   fsgsbase: [7, 0, 'ebx', 0], tscAdjust: [7, 0, 'ebx', 1], bmi1: [7, 0, 'ebx', 3], smep: [7, 0, 'ebx', 7], bmi2: [7, 0, 'ebx', 8],
   erms: [7, 0, 'ebx', 9], invpcid: [7, 0, 'ebx', 10], rdseed: [7, 0, 'ebx', 18], adx: [7, 0, 'ebx', 19], smap: [7, 0, 'ebx', 20],
   clflushopt: [7, 0, 'ebx', 23], clwb: [7, 0, 'ebx', 24], sha: [7, 0, 'ebx', 29],
-  umip: [7, 0, 'ecx', 2],
+  umip: [7, 0, 'ecx', 2], rdpid: [7, 0, 'ecx', 22],
   fsrm: [7, 0, 'edx', 4], ibrs: [7, 0, 'edx', 26], archCapabilities: [7, 0, 'edx', 29],
   bhiCtrl: [7, 2, 'edx', 4],
   xsaveopt: [0xd, 1, 'eax', 0],
@@ -38,7 +38,7 @@ export type Feature = keyof typeof FEATURES;
 
 /** The platform's own bits: every model has them, whatever its instruction set. */
 const PLATFORM: readonly Feature[] = [
-  'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'apic', 'sep', 'mtrr', 'pge', 'mca', 'pat', 'pse36', 'clfsh', 'ss', 'nx',
+  'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'apic', 'sep', 'mtrr', 'pge', 'mca', 'pat', 'pse36', 'clfsh', 'ss', 'nx',
   'x2apic', 'tscDeadline', 'hypervisor', 'arat', 'tscAdjust', 'invariantTsc', 'lm', 'rdtscp', 'ibrs', 'archCapabilities',
   'bhiCtrl',
 ];
@@ -46,7 +46,7 @@ const V1: readonly Feature[] = ['fpu', 'cx8', 'cmov', 'mmx', 'fxsr', 'sse', 'sse
 const V2: readonly Feature[] = ['cx16', 'lahf', 'popcnt', 'sse3', 'sse4.1', 'sse4.2', 'ssse3'];
 const NUC: readonly Feature[] = [
   'pclmulqdq', 'pcid', 'movbe', 'aes', 'xsave', 'xsaveopt', 'rdrand', 'fsgsbase', 'bmi1', 'smep', 'bmi2', 'erms', 'invpcid', 'rdseed',
-  'adx', 'smap', 'clflushopt', 'clwb', 'sha', 'umip', 'fsrm', 'lzcnt', 'prefetchw', 'page1gb',
+  'adx', 'smap', 'clflushopt', 'clwb', 'sha', 'umip', 'rdpid', 'fsrm', 'lzcnt', 'prefetchw', 'page1gb',
 ];
 
 /** What the core executes today. */
