@@ -16,10 +16,11 @@ import { cannotOpen } from './host_errors.ts';
 const SECTOR_BYTES = 512;
 /** A transfer up to this size is tried at once: handing it to another thread and back costs more than a copy. */
 const QUICK_BYTES = 1 << 20;
-/** Longer than this, and the disk itself was asked. */
+/** Longer than this, and at less than this rate, and the disk itself was asked. */
 const QUICK_MS = 1;
+const QUICK_BYTES_PER_MS = 500_000;
 /** Transfers that go through the thread pool after a slow one. */
-const POOLED_AFTER_SLOW = 64;
+const POOLED_AFTER_SLOW = 16;
 const READ_ONLY_REASONS = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTBSY']);
 
 export interface DiskOptions { readonly readOnly: boolean; readonly owner: string; readonly range?: { readonly start: number; readonly length: number } }
@@ -118,7 +119,7 @@ class RawDisk implements BlockBackend {
       const at = this.#start + offset + done;
       const left = into.length - done;
       const bytesRead = this.#isQuick(left)
-        ? this.#atOnce('read', () => readSync(this.#handle.fd, into, done, left, at))
+        ? this.#atOnce('read', left, () => readSync(this.#handle.fd, into, done, left, at))
         : (await this.#io('read', () => this.#handle.read(into, done, left, at))).bytesRead;
       if (bytesRead === 0) throw this.#error('read', 'the image became shorter while in use');
       done += bytesRead;
@@ -132,7 +133,7 @@ class RawDisk implements BlockBackend {
       const at = this.#start + offset + done;
       const left = from.length - done;
       done += this.#isQuick(left)
-        ? this.#atOnce('write', () => writeSync(this.#handle.fd, from, done, left, at))
+        ? this.#atOnce('write', left, () => writeSync(this.#handle.fd, from, done, left, at))
         : (await this.#io('write', () => this.#handle.write(from, done, left, at))).bytesWritten;
     }
   }
@@ -179,14 +180,14 @@ class RawDisk implements BlockBackend {
     return false;
   }
 
-  #atOnce(verb: string, action: () => number): number {
+  #atOnce(verb: string, bytes: number, action: () => number): number {
     const start = performance.now();
     try {
       return action();
     } catch (error) {
       throw this.#error(verb, (error as Error).message);
     } finally {
-      if (performance.now() - start > QUICK_MS) this.#pooled = POOLED_AFTER_SLOW;
+      if (performance.now() - start > QUICK_MS + bytes / QUICK_BYTES_PER_MS) this.#pooled = POOLED_AFTER_SLOW;
     }
   }
 

@@ -7,7 +7,7 @@ import { HvShared } from './shared.ts';
 
 /** Everything below RAM_BASE that the hypervisor touches. */
 export function mockShared(): HvShared {
-  return new HvShared(new SharedArrayBuffer(layout.HV_SHARED_BASE + layout.HV_SHARED_SIZE));
+  return new HvShared(new SharedArrayBuffer(layout.HV_SHARED_BASE + layout.HV_SHARED_SIZE), () => 0);
 }
 
 export function mockVm(shared: HvShared, pcpus: number[] = [0]): AcrnVm {

@@ -8,6 +8,7 @@
  */
 import { layout, MAX_PCPUS } from '../core/tables/layout.ts';
 import { S } from '../core/gen/state.ts';
+import type { TimeNs } from '../lib/clock.ts';
 
 /** One vCPU a pCPU at most, so never more VMs than pCPUs. */
 export const MAX_VMS = MAX_PCPUS;
@@ -23,6 +24,8 @@ export const BOARD = {
   DOORBELL: 0x00,
   /** 1 while the device model's thread sleeps on DOORBELL. */
   DOORBELL_ARMED: 0x04,
+  /** f64: board time of the ring that ended that sleep. */
+  RUNG_NS: 0x08,
 } as const;
 
 const VCPU_BASE = 0x1000;
@@ -45,6 +48,8 @@ export const VCPU = {
   RECEIVE_ILLEGAL: 0x1050,
   /** f64: CPU time of the thread since the vCPU was created. */
   CPU_NS: 0x1080,
+  /** f64: board time of the event that ended the thread's last sleep. */
+  POSTED_NS: 0x1088,
   /** f64 each: VM exits by basic reason. */
   EXITS: 0x1100,
 } as const;
@@ -72,6 +77,8 @@ export const VM = {
   /** Free-running indices of PORT_RING. */
   PORT_RING_HEAD: 0x1854,
   PORT_RING_TAIL: 0x1858,
+  /** A bit an entry of the ioeventfd table: it fired and its kick is due. */
+  IOEVENTFD_FIRED: 0x1860,
   IOEVENTFD_TABLE: 0x2000,
   /** u32 each: posted writes (port_shortcuts.ts). */
   PORT_RING: 0x4000,
@@ -89,8 +96,11 @@ export class HvShared {
   readonly view: DataView;
   /** The pCPU blocks as words, for EVENT_FLAGS. */
   readonly #pcpuWords: Int32Array;
+  readonly #timeNs: TimeNs;
 
-  constructor(buffer: ArrayBufferLike) {
+  /** @param timeNs board time, which tells a sleeper how soon it was wanted again */
+  constructor(buffer: ArrayBufferLike, timeNs: TimeNs) {
+    this.#timeNs = timeNs;
     this.words = new Int32Array(buffer, layout.HV_SHARED_BASE, layout.HV_SHARED_SIZE / 4);
     this.doubles = new Float64Array(buffer, layout.HV_SHARED_BASE, layout.HV_SHARED_SIZE / 8);
     this.bytes = new Uint8Array(buffer, layout.HV_SHARED_BASE, layout.HV_SHARED_SIZE);
@@ -124,13 +134,17 @@ export class HvShared {
   postEvent(pcpuId: number, bits: number): void {
     const index = this.eventIndex(pcpuId);
     Atomics.or(this.#pcpuWords, index, bits);
-    if (Atomics.load(this.words, (this.vcpu(pcpuId) + VCPU.SLEEPING) / 4) !== 0) Atomics.notify(this.#pcpuWords, index);
+    if (Atomics.load(this.words, (this.vcpu(pcpuId) + VCPU.SLEEPING) / 4) === 0) return;
+    this.doubles[(this.vcpu(pcpuId) + VCPU.POSTED_NS) / 8] = this.#timeNs();
+    Atomics.notify(this.#pcpuWords, index);
   }
 
   /** Tells the device model's thread that there is something for it. */
   ringDoorbell(): void {
     Atomics.add(this.words, BOARD.DOORBELL / 4, 1);
-    if (Atomics.load(this.words, BOARD.DOORBELL_ARMED / 4) !== 0) Atomics.notify(this.words, BOARD.DOORBELL / 4);
+    if (Atomics.load(this.words, BOARD.DOORBELL_ARMED / 4) === 0) return;
+    this.doubles[BOARD.RUNG_NS / 8] = this.#timeNs();
+    Atomics.notify(this.words, BOARD.DOORBELL / 4);
   }
 
   /** pCPU of each vCPU of the VM, in vCPU order. */

@@ -56,7 +56,7 @@ class AcrnNuc implements Nuc {
     this.memoryMiB = options.memoryMiB;
     this.pcpuCount = options.pcpus;
     this.tscKhz = board.parts.tscKhz;
-    this.#shared = new HvShared(board.buffer);
+    this.#shared = new HvShared(board.buffer, board.timeNs);
     this.#doorbell = new Doorbell(this.#shared, board.timeNs, () => this.#poll());
   }
 

@@ -1,12 +1,16 @@
 /**
- * The table of writes that complete at once: a match only sets its FIRED word and rings the doorbell.
+ * The table of writes that complete at once: a match only sets its FIRED bit and rings the doorbell.
  * The device model's thread owns the table; vCPU threads read it.
  */
 import { IOEVENTFD_STRIDE, MAX_IOEVENTFDS, VM, type HvShared } from '../shared.ts';
 
-const W = { KIND: 0, ADDRESS_LOW: 1, ADDRESS_HIGH: 2, SIZE: 3, HAS_DATA: 4, DATA: 5, FIRED: 6 } as const;
+const W = { KIND: 0, ADDRESS_LOW: 1, ADDRESS_HIGH: 2, SIZE: 3, HAS_DATA: 4, DATA: 5 } as const;
 const KIND = { pio: 1, mmio: 2 } as const;
 const STRIDE = IOEVENTFD_STRIDE / 4;
+const BITS = 32;
+/** Of entry `index`: its word, from the VM's area on, and its bit there. */
+const firedWord = (index: number): number => VM.IOEVENTFD_FIRED / 4 + (index >>> 5);
+const firedBit = (index: number): number => 1 << (index & 31);
 
 export interface IoeventfdMatch {
   space: 'pio' | 'mmio';
@@ -41,7 +45,7 @@ export class IoeventfdTable {
     words[row + W.SIZE] = match.size;
     words[row + W.HAS_DATA] = match.data === undefined ? 0 : 1;
     words[row + W.DATA] = (match.data ?? 0) | 0;
-    words[row + W.FIRED] = 0;
+    Atomics.and(words, this.#vm + firedWord(index), ~firedBit(index));
     Atomics.store(words, row + W.KIND, KIND[match.space]);
     this.#kicks.set(index, kick);
     if (index >= words[this.#vm + VM.IOEVENTFD_COUNT / 4]) Atomics.store(words, this.#vm + VM.IOEVENTFD_COUNT / 4, index + 1);
@@ -56,18 +60,21 @@ export class IoeventfdTable {
 
   /** Calls the kick of every entry that fired; returns whether there was one. */
   drain(): boolean {
+    const words = this.#shared.words;
     let any = false;
-    for (const [index, kick] of this.#kicks) {
-      const fired = this.#row(index) + W.FIRED;
-      if (this.#shared.words[fired] === 0 || Atomics.exchange(this.#shared.words, fired, 0) === 0) continue;
-      any = true;
-      kick();
+    for (let index = 0; index < words[this.#vm + VM.IOEVENTFD_COUNT / 4]; index += BITS) {
+      const word = this.#vm + firedWord(index);
+      if (words[word] === 0) continue;
+      for (let fired = Atomics.exchange(words, word, 0); fired !== 0; fired &= fired - 1) {
+        any = true;
+        this.#kicks.get(index + 31 - Math.clz32(fired & -fired))?.();
+      }
     }
     return any;
   }
 }
 
-interface Entry { size: number; data: number | undefined; fired: number }
+interface Entry { size: number; data: number | undefined; index: number }
 
 /** The vCPU's side: a copy of the table by address, renewed when its generation moved. */
 export class IoeventfdMatcher {
@@ -91,7 +98,8 @@ export class IoeventfdMatcher {
     for (const entry of entries) {
       if (entry.size < size) continue;
       if (entry.data !== undefined && entry.data !== Number(value & 0xffff_ffffn)) continue;
-      if (Atomics.exchange(this.#shared.words, entry.fired, 1) === 0) this.#shared.ringDoorbell();
+      const bit = firedBit(entry.index);
+      if ((Atomics.or(this.#shared.words, this.#vm + firedWord(entry.index), bit) & bit) === 0) this.#shared.ringDoorbell();
       return true;
     }
     return false;
@@ -109,7 +117,7 @@ export class IoeventfdMatcher {
       if (kind === 0) continue;
       const address = (words[row + W.ADDRESS_LOW] >>> 0) + words[row + W.ADDRESS_HIGH] * 2 ** 32;
       const map = kind === KIND.pio ? this.#pio : this.#mmio;
-      const entry = { size: words[row + W.SIZE], data: words[row + W.HAS_DATA] === 0 ? undefined : words[row + W.DATA] >>> 0, fired: row + W.FIRED };
+      const entry = { size: words[row + W.SIZE], data: words[row + W.HAS_DATA] === 0 ? undefined : words[row + W.DATA] >>> 0, index };
       map.set(address, [...(map.get(address) ?? []), entry]);
     }
   }

@@ -15,7 +15,7 @@ export type PcpuCommand =
   | { do: 'destroy' };
 
 export const start: PcpuSoftware = (pcpu: Pcpu) => {
-  const shared = new HvShared(pcpu.board.memory.buffer);
+  const shared = new HvShared(pcpu.board.memory.buffer, pcpu.timeNs);
   let vcpu: Vcpu | undefined;
   const core = pcpu.createCore({
     vmexit: (reason) => vmexitHandler(vcpu!, reason),

@@ -7,6 +7,7 @@
  *         may be that late.
  */
 import { S } from '../../../../core/gen/state.ts';
+import { Linger } from '../../../../lib/linger.ts';
 import {
   EVENT_CODE, EVENT_INIT, EVENT_INTERRUPT, EVENT_NMI, EVENT_NMI_WINDOW, EVENT_PAUSE, EVENT_SIPI, EVENT_TIMER, EVENT_TLB_FLUSH, EVENT_WINDOW,
 } from '../../../events.ts';
@@ -51,7 +52,11 @@ const MAX_BUDGET = 2_000_000;
 /** A wait shorter than this is spun: the host's sleep is not that fine. */
 const SPIN_NS = 40_000;
 const MAX_SLEEP_MS = 60_000;
+/** A halted vCPU looks for an interrupt at most this long before its thread sleeps. */
+const LONGEST_LINGER_NS = 200_000;
 const CPU_TIME_EVERY_NS = 20_000_000;
+const LOG_WARNING = 4;
+const LOG_LEVEL = Number(process.env['ACRN_LOGLEVEL'] ?? 3);
 
 /** What the thread and the board give the vCPU. */
 export interface VcpuHost {
@@ -88,6 +93,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
   readonly #events: Int32Array;
   readonly #eventIndex: number;
   readonly #area: number;
+  readonly #linger = new Linger(LONGEST_LINGER_NS);
   #nmiPending = false;
   /** Guest instructions a nanosecond, measured. */
   #rate = 0.02;
@@ -123,6 +129,11 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
 
   log(line: string): void {
     this.host.log(`VM${this.vm.config.vmid} vCPU${this.vcpuId}: ${line}`);
+  }
+
+  /** Not told at the default log level, which is ACRN's: errors and worse. ACRN_LOGLEVEL=4 tells it. */
+  warn(line: string): void {
+    if (LOG_LEVEL >= LOG_WARNING) this.log(line);
   }
 
   // --- state
@@ -333,16 +344,20 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
     const now = this.host.timeNs();
     const left = deadline - now;
     if (left <= 0) return;
-    if (left < SPIN_NS) {
-      while (Atomics.load(this.#events, this.#eventIndex) === flags && this.host.timeNs() < deadline);
-      return;
+    const spinUntil = left < SPIN_NS ? deadline : now + Math.min(left, this.#linger.ns);
+    for (let at = now; at < spinUntil; at = this.host.timeNs()) {
+      if (Atomics.load(this.#events, this.#eventIndex) !== flags) return;
+      Atomics.pause();
     }
+    if (spinUntil >= deadline) return;
     this.#sampleCpuTime(now, false);
     const sleeping = (this.#area + VCPU.SLEEPING) / 4;
     Atomics.store(this.shared.words, sleeping, 1);
     // Short of the deadline by what the host's sleep is late; the rest is spun.
-    Atomics.wait(this.#events, this.#eventIndex, flags, Math.min(MAX_SLEEP_MS, (left - SPIN_NS) / 1e6));
+    Atomics.wait(this.#events, this.#eventIndex, flags, Math.min(MAX_SLEEP_MS, (deadline - spinUntil - SPIN_NS) / 1e6));
     Atomics.store(this.shared.words, sleeping, 0);
+    const isPosted = Atomics.load(this.#events, this.#eventIndex) !== flags;
+    this.#linger.slept(isPosted ? this.shared.doubles[(this.#area + VCPU.POSTED_NS) / 8] - now : left);
   }
 
   #sampleCpuTime(now: number, always: boolean): void {

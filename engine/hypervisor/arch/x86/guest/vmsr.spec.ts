@@ -15,7 +15,7 @@ function msrs() {
   });
   const port: MsrPort = {
     vlapic, tscKhz: 2_000_000, tscOffset: 0n, hasSpecCtrl: true,
-    guestTsc: () => BigInt.asUintN(64, boardTsc + port.tscOffset), log: (line) => { lines.push(line); },
+    guestTsc: () => BigInt.asUintN(64, boardTsc + port.tscOffset), warn: (line) => { lines.push(line); },
   };
   return { msr: new Vmsr(port), port, lines, vlapic, advance: (ticks: bigint) => { boardTsc += ticks; } };
 }

@@ -46,7 +46,8 @@ export interface MsrPort {
   tscOffset: bigint;
   /** The CPU model shows these features. */
   readonly hasSpecCtrl: boolean;
-  log(line: string): void;
+  /** ACRN's pr_warn. */
+  warn(line: string): void;
 }
 
 export class Vmsr {
@@ -147,7 +148,7 @@ export class Vmsr {
   #unknown(what: 'rdmsr' | 'wrmsr', msr: number): undefined {
     if (!this.#reported.has(msr) && this.#reported.size < 256) {
       this.#reported.add(msr);
-      this.#port.log(`${what}: unknown MSR 0x${msr.toString(16)}, #GP injected`);
+      this.#port.warn(`${what}: unknown MSR 0x${msr.toString(16)}, #GP injected`);
     }
     return undefined;
   }

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { Linger } from './linger.ts';
+
+test('a wait within the limit makes a thread look on', () => {
+  const linger = new Linger(200_000);
+  expect(linger.ns).toBe(0);
+  linger.slept(150_000);
+  expect(linger.ns).toBe(200_000);
+});
+
+test('a thread whose waits are long soon does not look on at all', () => {
+  const linger = new Linger(200_000);
+  linger.slept(150_000);
+  linger.slept(4_000_000);
+  expect(linger.ns).toBe(100_000);
+  for (let i = 0; i < 5; i += 1) linger.slept(4_000_000);
+  expect(linger.ns).toBe(0);
+});
