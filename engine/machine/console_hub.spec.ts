@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest';
 import { ConsoleHub, fromBinaryString, toBinaryString } from './console_hub.ts';
 
-const info = { id: 'c', title: 'c', kind: 'pty' as const, where: '/dev/pts/9' };
 const bytes = (text: string) => Buffer.from(text, 'utf8');
 const text = (data: string) => Buffer.from(fromBinaryString(data)).toString('utf8');
 
 function hub() {
   let received = '';
   let wake = () => {};
-  const made = new ConsoleHub(info, (b) => b.length, (data) => { received += data; wake(); });
+  const made = new ConsoleHub((b) => b.length, (data) => { received += data; wake(); });
   const until = async (predicate: (s: string) => boolean) => {
     while (!predicate(received)) await new Promise<void>((resolve) => { wake = resolve; });
     return received;

@@ -3,22 +3,23 @@
  * scrollback, so that a viewer can come, go and come again.
  *
  * A viewer gets output in batches. When a guest floods, a batch holds the newest MAX_BATCH bytes and says how many
- * were left out: the host node (PTY, file, socket) is a separate path and loses nothing here.
+ * were left out, and the next one waits until a person could have followed: keeping the screen must not slow down the
+ * device, with which it shares a thread. The host node (PTY, file, socket) is a separate path and loses nothing here.
  */
 import headless from '@xterm/headless';
 import { SerializeAddon } from '@xterm/addon-serialize';
-import type { ConsoleInfo } from '../contract/engine_api.ts';
 
 const SCROLLBACK_LINES = 5000;
 const BATCH_MS = 12;
 const MAX_BATCH = 256 << 10;
+/** The most that is parsed in the long run. */
+const BYTES_PER_MS = 2000;
 
 /** A byte stream as a string of one char per byte, the form in which console data crosses processes. */
 export const toBinaryString = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 export const fromBinaryString = (data: string): Uint8Array => Buffer.from(data, 'latin1');
 
 export class ConsoleHub {
-  readonly info: ConsoleInfo;
   readonly #terminal = new headless.Terminal({ cols: 80, rows: 25, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: 'off' });
   readonly #serializer = new SerializeAddon();
   readonly #inject: (bytes: Uint8Array) => number;
@@ -27,6 +28,7 @@ export class ConsoleHub {
   #pendingBytes = 0;
   #skipped = 0;
   #timer: NodeJS.Timeout | undefined;
+  #batchMs = BATCH_MS;
   #viewers = 0;
   /** Snapshots being taken: output waits, so that each byte is in a snapshot or follows it, never both or neither. */
   #snapshots = 0;
@@ -37,8 +39,7 @@ export class ConsoleHub {
    * @param inject types bytes into the console as its node would
    * @param deliver takes batches while at least one viewer is attached
    */
-  constructor(info: ConsoleInfo, inject: (bytes: Uint8Array) => number, deliver: (data: string) => void) {
-    this.info = info;
+  constructor(inject: (bytes: Uint8Array) => number, deliver: (data: string) => void) {
     this.#inject = inject;
     this.#deliver = deliver;
     this.#terminal.loadAddon(this.#serializer);
@@ -89,7 +90,7 @@ export class ConsoleHub {
   }
 
   #schedule(): void {
-    if (this.#pendingBytes > 0) this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
+    if (this.#pendingBytes > 0) this.#timer ??= setTimeout(() => this.#flush(), this.#batchMs);
   }
 
   #flush(): void {
@@ -101,6 +102,7 @@ export class ConsoleHub {
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#skipped = 0;
+    this.#batchMs = Math.max(BATCH_MS, bytes.length / BYTES_PER_MS);
     if (notice) this.#terminal.write(notice);
     this.#terminal.write(bytes);
     if (this.#viewers > 0) this.#deliver(notice + toBinaryString(bytes));

@@ -3,7 +3,7 @@
  * the consoles. The NUC process and the acrn-dm command line both run VMs through this class.
  */
 import { readFile } from 'node:fs/promises';
-import type { VmState, VmStats } from '../contract/engine_api.ts';
+import type { ConsoleInfo, VmState, VmStats } from '../contract/engine_api.ts';
 import type { RunningVm } from '../contract/nuc_protocol.ts';
 import { runDeviceModel, type DeviceModelHandle, type DmConsole } from '../devicemodel/core/main.ts';
 import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
@@ -12,7 +12,7 @@ import { tapConsole } from '../host/console_tap.ts';
 import { createHostBackends } from '../host/index.ts';
 import { HostError } from '../lib/errors.ts';
 import { createNuc, type Nuc } from '../sos/index.ts';
-import { ConsoleHub } from './console_hub.ts';
+import type { ConsoleHub } from './console_hub.ts';
 import { MNGR_ENOTSUP, openMonitor, QUERY_RUNNING, QUERY_SUSPENDED } from './monitor.ts';
 import { RuntimeRegistry } from './registry.ts';
 
@@ -32,7 +32,8 @@ export interface MachineOptions {
 
 export interface MachineEvents {
   changed(vm: RunningVm): void;
-  output(name: string, consoleId: string, data: string): void;
+  /** Console output for viewers; without it there are none, and nobody keeps their screens. */
+  output?(name: string, consoleId: string, data: string): void;
   stats(stats: VmStats): void;
 }
 
@@ -49,6 +50,7 @@ export interface VmEnd { how: string; detail: string }
 
 class MachineVm {
   readonly options: AcrnDmOptions;
+  readonly consoles = new Map<string, ConsoleInfo>();
   readonly hubs = new Map<string, ConsoleHub>();
   readonly injectors = new Map<string, (bytes: Uint8Array) => number>();
   readonly startedAt = Date.now();
@@ -65,7 +67,7 @@ class MachineVm {
     return {
       name: this.options.vmName, state: this.state, vmid: this.handle?.vm.vmid ?? 0, cpuAffinity: [...this.options.cpuAffinity],
       memoryMiB: this.options.memoryBytes / 2 ** 20, startedAt: this.startedAt, detail: this.detail, problem: this.problem,
-      consoles: [...this.hubs.values()].map((hub) => hub.info),
+      consoles: [...this.consoles.values()],
     };
   }
 }
@@ -77,6 +79,8 @@ export class Machine {
   readonly #vms = new Map<string, MachineVm>();
   #nuc: Promise<Nuc> | undefined;
   #statsTimer: NodeJS.Timeout | undefined;
+  /** Loaded with the first VM where there are viewers. */
+  #newHub: ((...parts: ConstructorParameters<typeof ConsoleHub>) => ConsoleHub) | undefined;
 
   constructor(options: MachineOptions, events: MachineEvents) {
     this.#options = options;
@@ -117,6 +121,10 @@ export class Machine {
     };
     try {
       const nuc = await (this.#nuc ??= createNuc(this.#options));
+      if (this.#events.output !== undefined) {
+        const { ConsoleHub: Hub } = await import('./console_hub.ts');
+        this.#newHub ??= (...parts) => new Hub(...parts);
+      }
       const handle = await runDeviceModel({
         options: resolved,
         vhm: nuc,
@@ -262,8 +270,12 @@ export class Machine {
     const { id, title, kind, where } = opened;
     const name = vm.options.vmName;
     vm.injectors.set(id, tap.inject);
-    const hub = vm.hubs.get(id) ?? new ConsoleHub({ id, title, kind, where }, (bytes) => vm.injectors.get(id)!(bytes), (data) => this.#events.output(name, id, data));
-    hub.info.where = where;
+    const info = vm.consoles.get(id) ?? { id, title, kind, where };
+    info.where = where;
+    vm.consoles.set(id, info);
+    const { output } = this.#events;
+    if (output === undefined || this.#newHub === undefined) return;
+    const hub = vm.hubs.get(id) ?? this.#newHub((bytes) => vm.injectors.get(id)!(bytes), (data) => output(name, id, data));
     vm.hubs.set(id, hub);
     tap.output = (bytes) => hub.output(bytes);
   }

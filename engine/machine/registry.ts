@@ -5,26 +5,14 @@
 import { mkdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { consoleInfo } from '../contract/engine_api.ts';
-import { vmName } from '../contract/vm_definition.ts';
 import { HostError } from '../lib/errors.ts';
 import { replaceFileSync, writeFileAtomic } from './atomic_file.ts';
+import type { RegistryEntry } from './registry_entry.ts';
+
+export type { RegistryEntry };
 
 const ENTER_ATTEMPTS = 5;
 const BACK_OFF_MS = 100;
-
-const entrySchema = z.object({
-  name: vmName,
-  pid: z.int().positive(),
-  /** Tells a recycled pid from the old process; '' where the system does not say. */
-  processStart: z.string(),
-  cpuAffinity: z.array(z.int()),
-  memoryMiB: z.int(),
-  consoles: z.array(consoleInfo),
-  startedAt: z.number(),
-});
-export type RegistryEntry = z.infer<typeof entrySchema>;
 
 /** Start time of a process in clock ticks since boot (proc(5), stat field 22); '' where there is no /proc. */
 function processStart(pid: number): string {
@@ -55,9 +43,14 @@ export class RuntimeRegistry {
   }
 
   /** Running VMs of all this user's processes. */
-  async list(): Promise<RegistryEntry[]> {
+  list(): Promise<RegistryEntry[]> { return this.#list(''); }
+
+  async #list(except: string): Promise<RegistryEntry[]> {
     const live: RegistryEntry[] = [];
-    for (const file of (await readdir(this.dir)).filter((f) => f.endsWith('.json') && !f.startsWith('.')).sort()) {
+    const files = (await readdir(this.dir)).filter((f) => f.endsWith('.json') && !f.startsWith('.') && f !== except).sort();
+    if (files.length === 0) return live;
+    const { entrySchema } = await import('./registry_entry.ts'); // only now: a VM that is alone starts the sooner
+    for (const file of files) {
       const path = join(this.dir, file);
       const text = await readFile(path, 'utf8').catch(() => '');
       const parsed = entrySchema.safeParse(parseJson(text));
@@ -85,7 +78,7 @@ export class RuntimeRegistry {
       checkPcpus(vm, running);
       await writeFileAtomic(path, text(), { exclusive: true, mode: 0o600 }).catch((error: NodeJS.ErrnoException) => { throw error.code === 'EEXIST' ? this.#running(vm.name, undefined) : error; });
       // Whoever enters at the same moment may not have seen this one; the later of both sees the other here.
-      const others = (await this.list()).filter((r) => r.name !== vm.name && r.cpuAffinity.some((id) => vm.cpuAffinity.includes(id)));
+      const others = (await this.#list(`${vm.name}.json`)).filter((r) => r.cpuAffinity.some((id) => vm.cpuAffinity.includes(id)));
       if (others.length === 0) break;
       rmSync(path, { force: true });
       if (attempt === ENTER_ATTEMPTS) checkPcpus(vm, others);

@@ -22,7 +22,6 @@ export interface E820Entry { base: number; sizeBytes: number; type: number }
 /** What a pCPU thread is given of the board. */
 export interface BoardParts {
   memory: WebAssembly.Memory;
-  module: WebAssembly.Module;
   epochSeconds: number;
   tscKhz: number;
   /** Whether hot guest code is compiled to WebAssembly. */
@@ -32,13 +31,16 @@ export interface BoardParts {
 export class Board {
   readonly parts: BoardParts;
   readonly pcpuCount: number;
+  /** The core's code; still being compiled while threads start. */
+  readonly module: Promise<WebAssembly.Module>;
   /** RAM for VMs, from HPA 0. */
   readonly ram: RamAllocator;
   readonly timeNs: TimeNs;
   readonly buffer: ArrayBufferLike;
 
-  constructor(parts: BoardParts, pcpuCount: number, vmRamBytes: number) {
+  constructor(parts: BoardParts, module: Promise<WebAssembly.Module>, pcpuCount: number, vmRamBytes: number) {
     this.parts = parts;
+    this.module = module;
     this.pcpuCount = pcpuCount;
     this.ram = new RamAllocator(vmRamBytes);
     this.timeNs = boardClock(parts.epochSeconds);
@@ -79,12 +81,13 @@ export async function createBoard(options: { memoryMiB: number; pcpus: number; j
   if (!Number.isInteger(memoryMiB) || memoryMiB < 2 || memoryMiB % 2 !== 0 || memoryMiB > most) {
     throw new HostError('BAD_NUC_MEMORY', { what: 'The NUC', why: `it cannot have ${memoryMiB} MiB of memory`, todo: `Choose an even number of MiB, at most ${most}` });
   }
-  const module = await loadCoreModule();
+  const module = loadCoreModule();
+  module.catch(() => {}); // told by the first thread that needs it
   let memory: WebAssembly.Memory;
   try {
     memory = createMemory(vmRamBytes + HV_RAM_BYTES);
   } catch (error) {
     throw new HostError('NUC_MEMORY_REFUSED', { what: `The NUC's memory of ${memoryMiB} MiB`, why: `this computer does not give it (${String(error)})`, todo: 'Choose less memory, or end other programs' });
   }
-  return new Board({ memory, module, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ, jit: options.jit ?? defaultJit() }, pcpus, vmRamBytes);
+  return new Board({ memory, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ, jit: options.jit ?? defaultJit() }, module, pcpus, vmRamBytes);
 }

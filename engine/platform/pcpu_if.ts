@@ -20,13 +20,18 @@ export type PcpuSoftware = (pcpu: Pcpu) => (command: unknown) => unknown;
 export interface PcpuWorkerData {
   pcpuId: number;
   board: BoardParts;
-  /** The JIT's compiler, when it is on. */
-  compiler: CompilerLink | undefined;
   /** Module with a PcpuSoftware as its export `start`. */
   software: string;
   /** One word: bumped after every message sent. */
   mailbox: Int32Array;
   port: import('node:worker_threads').MessagePort;
+}
+
+/** The first message to a pCPU's thread, which starts while the core is compiled. */
+export interface CoreParts {
+  module: WebAssembly.Module;
+  /** The JIT's compiler, when it is on. */
+  compiler: CompilerLink | undefined;
 }
 
 export type FromPcpu =

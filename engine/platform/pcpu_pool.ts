@@ -2,7 +2,7 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { CompilerService } from '../core/jit/compiler_service.ts';
 import type { Board } from './board.ts';
-import type { FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
+import type { CoreParts, FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
 
 const START_LIMIT_MS = 30_000;
 
@@ -17,13 +17,15 @@ class PcpuThread {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #death: Error | undefined;
+  /** Its first message is on its way: the core it runs. */
+  readonly #equipped: Promise<void>;
 
-  constructor(board: Board, pcpuId: number, software: URL, compiler: CompilerService | undefined, log: (line: string) => void) {
+  constructor(board: Board, pcpuId: number, software: URL, core: Promise<CoreParts>, log: (line: string) => void) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const link = compiler?.connect();
-    const data: PcpuWorkerData = { pcpuId, board: board.parts, compiler: link, software: software.href, mailbox: this.#mailbox, port: port2 };
-    this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: link === undefined ? [port2] : [port2, link.port], name: `pCPU${pcpuId}` });
+    const data: PcpuWorkerData = { pcpuId, board: board.parts, software: software.href, mailbox: this.#mailbox, port: port2 };
+    this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: [port2], name: `pCPU${pcpuId}` });
+    this.#equipped = core.then((parts) => this.#post(parts, parts.compiler === undefined ? [] : [parts.compiler.port]));
     this.ready = new Promise((resolve, reject) => {
       const limit = setTimeout(() => reject(new Error(`pCPU${pcpuId} did not start within ${START_LIMIT_MS} ms`)), START_LIMIT_MS);
       const settle = (): void => clearTimeout(limit);
@@ -44,6 +46,7 @@ class PcpuThread {
         this.#pending.clear();
         port1.close();
       };
+      this.#equipped.catch((error: Error) => { die(error); void this.#worker.terminate(); });
       this.#worker.on('error', (error) => die(error instanceof Error ? error : new Error(String(error))));
       this.#worker.on('exit', (code) => die(new Error(`pCPU${pcpuId}'s thread ended with code ${code}`)));
     });
@@ -58,10 +61,14 @@ class PcpuThread {
       const id = this.#nextId++;
       this.#pending.set(id, { resolve, reject });
       this.#keepAlive();
-      this.#port.postMessage({ id, command });
-      Atomics.add(this.#mailbox, 0, 1);
-      Atomics.notify(this.#mailbox, 0);
+      void this.#equipped.then(() => this.#post({ id, command }, []), () => {}); // without a core the thread is dead
     });
+  }
+
+  #post(message: unknown, transfer: MessagePort[]): void {
+    this.#port.postMessage(message, transfer);
+    Atomics.add(this.#mailbox, 0, 1);
+    Atomics.notify(this.#mailbox, 0);
   }
 
   /** The thread keeps the process alive while it starts and while a command is unanswered: while its vCPU runs. */
@@ -81,20 +88,27 @@ export class PcpuPool {
   readonly #software: URL;
   readonly #log: (line: string) => void;
   readonly #threads: Array<PcpuThread | undefined>;
-  readonly #compiler: CompilerService | undefined;
+  #compiler: CompilerService | undefined;
 
   constructor(board: Board, software: URL, log: (line: string) => void) {
     this.#board = board;
     this.#software = software;
     this.#log = log;
-    if (board.parts.jit === 'on') this.#compiler = new CompilerService(board.parts.module, board.parts.memory, log);
     this.#threads = Array.from({ length: board.pcpuCount }, () => undefined);
   }
 
   #start(pcpuId: number): PcpuThread {
-    const thread = new PcpuThread(this.#board, pcpuId, this.#software, this.#compiler, this.#log);
+    const thread = new PcpuThread(this.#board, pcpuId, this.#software, this.#core(), this.#log);
     this.#threads[pcpuId] = thread;
     return thread;
+  }
+
+  async #core(): Promise<CoreParts> {
+    const { parts, module: compiling } = this.#board;
+    const module = await compiling;
+    if (parts.jit !== 'on') return { module, compiler: undefined };
+    this.#compiler ??= new CompilerService(module, parts.memory, this.#log);
+    return { module, compiler: this.#compiler.connect() };
   }
 
   /** Sends a command to a pCPU; resolves with its reply. */

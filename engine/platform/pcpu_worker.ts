@@ -3,9 +3,9 @@ import { randomFillSync } from 'node:crypto';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Core } from '../core/core.ts';
 import { boardClock } from '../lib/clock.ts';
-import type { FromPcpu, Pcpu, PcpuSoftware, PcpuWorkerData } from './pcpu_if.ts';
+import type { CoreParts, FromPcpu, Pcpu, PcpuSoftware, PcpuWorkerData } from './pcpu_if.ts';
 
-const { pcpuId, board, compiler, software, mailbox, port } = workerData as PcpuWorkerData;
+const { pcpuId, board, software, mailbox, port } = workerData as PcpuWorkerData;
 const send = (message: FromPcpu): void => port.postMessage(message);
 
 const entropy = new BigUint64Array(512);
@@ -27,10 +27,11 @@ const pcpu: Pcpu = {
     return entropy[--entropyLeft];
   },
   log: (line) => send({ log: line }),
-  createCore: (host) => new Core(board.module, board.memory, pcpuId, host, { jit: board.jit, compiler }),
+  createCore: (host) => new Core(parts.module, board.memory, pcpuId, host, { jit: board.jit, compiler: parts.compiler }),
 };
 
 const { start } = (await import(software)) as { start: PcpuSoftware };
+const parts = firstMessage() as CoreParts;
 const handle = start(pcpu);
 send({ ready: true });
 
@@ -46,5 +47,13 @@ for (let seen = 0; ;) {
     } catch (error) {
       send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
+  }
+}
+
+function firstMessage(): unknown {
+  for (let seen = 0; ; seen = Atomics.load(mailbox, 0)) {
+    const received = receiveMessageOnPort(port);
+    if (received !== undefined) return received.message;
+    Atomics.wait(mailbox, 0, seen);
   }
 }
