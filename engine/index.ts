@@ -9,12 +9,10 @@ export { checkDefinition } from './machine/check_definition.ts';
 export type { CheckContext, FieldProblem } from './machine/check_definition.ts';
 export { askMonitor, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, MNGR_ENOTSUP, QUERY_SUSPENDED } from './machine/monitor.ts';
 export { cacheDir, dataDir, guestImages, runtimeDir } from './machine/paths.ts';
+export { defaultNucMemoryMiB, NUC_MEMORY_MAX_MIB, NUC_MEMORY_MIN_MIB, NUC_PCPUS, nucMemoryMiB } from './machine/nuc_memory.ts';
 export { DEFAULT_BOOTARGS, defaultDefinition, ensureSample, installGuest, makeDisk } from './machine/sample.ts';
+export { whenParentEnds } from './host/parent.ts';
 export { HostError } from './lib/errors.ts';
-
-/** Board memory of the NUC in the window, MiB. */
-export const NUC_MEMORY_MIB = 3072;
-export const NUC_PCPUS = 4;
 
 /** The module to run as the NUC process (contract/nuc_protocol.ts). */
 export const nucProcessEntry = new URL('./machine/nuc_process.ts', import.meta.url);

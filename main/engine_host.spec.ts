@@ -1,6 +1,10 @@
-import { EventEmitter } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { forkSpawner, utilitySpawner } from './engine_host.ts';
 import type { NucChildHandlers } from './engine_host.ts';
 
@@ -52,3 +56,38 @@ test('the utility process is started as the service NUC with its output piped, a
   nuc.post({ id: 2, command: 'vm.pause', request: { name: 'x' } });
   expect(child.posted.length).toBe(1); // nothing is sent to the dead
 });
+
+/** Whether a process is there; one that only waits to be reaped is not. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test.runIf(process.platform === 'linux')('the NUC process ends when whoever started it is killed', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'acrn-nuc-'));
+  const program = `
+    const { forkSpawner } = await import(${JSON.stringify(new URL('./engine_host.ts', import.meta.url).href)});
+    const child = forkSpawner(new URL(${JSON.stringify(new URL('../engine/machine/nuc_process.ts', import.meta.url).href)}))({ message: () => console.log(child.pid), line: () => {}, exit: () => {} });
+    child.post({ id: 1, command: 'nuc.start', request: { memoryMiB: 512, pcpus: 4, runtimeDir: ${JSON.stringify(dir)} } });`;
+  const parent = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  expect(isAlive(pid)).toBe(true);
+  parent.kill('SIGKILL');
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 20 });
+  rmSync(dir, { recursive: true });
+}, 30_000);
+
+test.runIf(process.platform === 'linux')('a program started with a channel hears of the end of its parent', async () => {
+  const url = new URL('../engine/host/parent.ts', import.meta.url).href;
+  const inner = `const { whenParentEnds } = await import(${JSON.stringify(url)}); whenParentEnds(() => process.exit(0)); setInterval(() => {}, 1000); console.log(process.pid);`;
+  const outer = `require('node:child_process').spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', ${JSON.stringify(inner)}], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });`;
+  const parent = spawn(process.execPath, ['-e', outer], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  parent.kill('SIGKILL');
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 20 });
+}, 30_000);

@@ -1,11 +1,12 @@
 /**
  * `npm run serve`: the application in a browser.
  *
- * @cover  #Y ends cleanly on SIGINT, SIGTERM and SIGHUP, VMs with it
+ * @cover  #Y ends cleanly on SIGINT, SIGTERM, SIGHUP and with `npm run serve`, VMs with it
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { whenParentEnds } from '../engine/index.ts';
 import { openEngine } from './engine.ts';
 import { toProblem } from './problems.ts';
 import { parseServeArgs, serve } from './serving.ts';
@@ -31,13 +32,13 @@ async function main(): Promise<void> {
   try {
     const { close } = await serve(await openEngine(), { ...options, pageDir: join(ROOT, 'out/renderer'), version }, (line) => process.stdout.write(`${line}\n`));
     let closing = false;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        if (closing) process.exit(1); // a second Ctrl-C does not wait
-        closing = true;
-        close().then(() => process.exit(0), () => process.exit(1));
-      });
-    }
+    const end = (): void => {
+      if (closing) process.exit(1); // a second Ctrl-C does not wait
+      closing = true;
+      close().then(() => process.exit(0), () => process.exit(1));
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+    whenParentEnds(end);
   } catch (error) {
     const { what, why, todo } = toProblem(error, 'ACRN Desktop cannot serve');
     process.stderr.write(`${what}: ${why}. ${todo}\n`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { browserCommand } from './browser.ts';
 import { parseServeArgs } from './serving.ts';
-import { defaultNucMemoryMiB, FileSettings, nucMemoryMiB, readSettings } from './settings.ts';
+import { FileSettings, nucMemoryMiB, readSettings } from './settings.ts';
 
 let folder: string;
 beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'settings-')); });
@@ -36,10 +36,6 @@ test('a wrong field falls back to its default and leaves the others', () => {
 
 test('whatever a file holds, reading it yields settings', () => {
   fc.assert(fc.property(fc.anything(), (input) => { expect(typeof readSettings(input)).toBe('object'); }), { seed: 3 });
-});
-
-test('the NUC gets half of the memory of the computer, from 512 MiB to 3 GiB', () => {
-  expect([512, 2048, 4096, 65536].map((mib) => defaultNucMemoryMiB(mib * 2 ** 20))).toEqual([512, 1024, 2048, 3072]);
 });
 
 test('a browser is opened only where there is a screen', () => {

@@ -6,17 +6,13 @@
  * @differ none
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-
-const MIB = 1 << 20;
-/** wasm32 shared memory ends at 4 GiB; the board's own tables need room below that. */
-const NUC_MEMORY_MAX_MIB = 3840;
+import { defaultNucMemoryMiB, NUC_MEMORY_MAX_MIB, NUC_MEMORY_MIN_MIB } from '../engine/index.ts';
 
 export const settingsSchema = z.object({
   /** RAM of the emulated NUC, from which every VM takes its share. Used from the next start of the NUC on. */
-  nucMemoryMiB: z.int().min(512).max(NUC_MEMORY_MAX_MIB).optional(),
+  nucMemoryMiB: z.int().min(NUC_MEMORY_MIN_MIB).max(NUC_MEMORY_MAX_MIB).optional(),
   /** Mirror of Debian packages for computers without apt. */
   imageMirror: z.url().optional(),
 });
@@ -26,12 +22,6 @@ export interface SettingsStore {
   readonly path: string;
   get(): Settings;
   set(change: Partial<Settings>): void;
-}
-
-/** Half of this computer's memory, in steps of 256 MiB, within what a NUC can have. */
-export function defaultNucMemoryMiB(hostBytes = totalmem()): number {
-  const half = Math.floor(hostBytes / 2 / MIB / 256) * 256;
-  return Math.min(Math.max(half, 512), 3072);
 }
 
 export function nucMemoryMiB(settings: SettingsStore): number {

@@ -80,8 +80,9 @@ function canRun(electron) {
   return answer.status === 0;
 }
 
-function runChild(program, args) {
-  const child = spawn(program, args, { stdio: 'inherit', cwd: root, env: toolEnvironment() });
+/** @param channel tells a Node program of this one's end, however it comes */
+function runChild(program, args, channel = []) {
+  const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...channel], cwd: root, env: toolEnvironment() });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => { process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1); });
 }
@@ -102,7 +103,7 @@ async function start(args) {
     console.log(`Electron is not available here (${why ?? (electron === undefined ? 'its installer could not fetch it' : 'it does not start on this system')}): serving ACRN Desktop to a browser instead.`);
   }
   if (isStale('out/renderer/index.html', ['renderer', 'vite.config.ts', 'engine/contract', 'preload/bridge.ts'])) await buildRenderer();
-  runChild(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'main/serve.ts'), ...rest]);
+  runChild(process.execPath, ['--disable-warning=ExperimentalWarning', join(root, 'main/serve.ts'), ...rest], ['ipc']);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await start(process.argv.slice(2));

@@ -8,7 +8,11 @@ import { exitCodeOf } from '../devicemodel/core/main.ts';
 import { OptionsExit, parseOptions } from '../devicemodel/core/options.ts';
 import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
 import { CheckImageError } from '../devicemodel/core/sw_load.ts';
-import { HostError, Machine, NUC_MEMORY_MIB, NUC_PCPUS, runtimeDir } from '../index.ts';
+import { HostError } from '../lib/errors.ts';
+import { whenParentEnds } from '../host/parent.ts';
+import { Machine } from '../machine/machine.ts'; // not by index.ts: what is not loaded takes no time to start
+import { NUC_PCPUS, nucMemoryMiB } from '../machine/nuc_memory.ts';
+import { dataDir, runtimeDir } from '../machine/paths.ts';
 
 const EXIT_FAILURE = 1;
 const KEEP_ALIVE_MS = 60_000;
@@ -42,7 +46,7 @@ function checkImages(options: AcrnDmOptions): void {
 
 /** How VMs of this program are run: the one place that knows the machine. */
 function createMachine(): Machine {
-  return new Machine({ memoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), hasTerminal: true, log: print }, { changed: () => {}, output: () => {}, stats: () => {} });
+  return new Machine({ memoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), hasTerminal: true, log: print }, { changed: () => {}, stats: () => {} });
 }
 
 async function runVm(options: AcrnDmOptions): Promise<number> {
@@ -53,6 +57,7 @@ async function runVm(options: AcrnDmOptions): Promise<number> {
   let stop = (_force: boolean): void => { early = true; };
   process.on('SIGINT', () => stop(true));
   process.on('SIGHUP', () => stop(true));
+  whenParentEnds(() => stop(true));
   let asked = false; // a guest without ACPI takes no notice of its power button: the second SIGTERM does not ask
   process.on('SIGTERM', () => {
     stop(asked);

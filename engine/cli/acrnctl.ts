@@ -17,7 +17,7 @@ import type { VmDefinition } from '../contract/vm_definition.ts';
 import { readLaunchScript } from './launch_script.ts';
 import {
   askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, defaultDefinition, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND,
-  HostError, makeDisk, MNGR_ENOTSUP, NUC_MEMORY_MIB, NUC_PCPUS, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore,
+  HostError, makeDisk, MNGR_ENOTSUP, NUC_PCPUS, nucMemoryMiB, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore,
 } from '../index.ts';
 
 const COMMANDS: Record<string, { help: string; run(args: string[]): Promise<number> }> = {
@@ -87,7 +87,7 @@ async function start(name: string): Promise<number> {
   const definition = await store().read(name);
   const existing: VmDefinition[] = [];
   const running = await registry().list();
-  const { problems } = checkDefinition(definition, { nucMemoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, existing, running });
+  const { problems } = checkDefinition(definition, { nucMemoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, existing, running });
   if (problems.length > 0) return fail(problems.map((p) => `can't start ${name}: ${p.path}: ${p.message}`).join('\n'));
   const logDir = join(runtimeDir(), 'log');
   mkdirSync(logDir, { recursive: true, mode: 0o700 });
@@ -215,7 +215,7 @@ async function create(args: string[]): Promise<number> {
     ...(values.kernel ? { kernel: resolve(values.kernel) } : {}),
     ...(values.ramdisk ? { ramdisk: resolve(values.ramdisk) } : {}),
   };
-  const context = { nucMemoryMiB: NUC_MEMORY_MIB, pcpus: NUC_PCPUS, existing: stored, running: [] };
+  const context = { nucMemoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, existing: stored, running: [] };
   const { problems } = checkDefinition(draft, context);
   const diskIsOurs = (message: string) => !values.disk && message.includes('there is no such file') && message.includes('.img');
   const real = problems.filter((p) => !diskIsOurs(p.message));

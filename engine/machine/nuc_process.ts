@@ -67,7 +67,11 @@ async function dispatch(message: unknown): Promise<void> {
   }
 }
 
+/** Longer than any VM needs to let go of its disks. */
+const END_LIMIT_MS = 4000;
+
 async function end(): Promise<void> {
+  setTimeout(() => process.exit(1), END_LIMIT_MS);
   await machine?.close().catch((error: unknown) => log(`closing: ${(error as Error).message}`));
   process.exit(0);
 }
