@@ -26,7 +26,12 @@ export interface Block {
   readonly liveAfter: readonly boolean[];
   /** Known LOP at the block's begin. */
   known: number;
+  /** The innermost loop that the block belongs to, when it can be one of WebAssembly's. */
+  loop: Loop | undefined;
 }
+
+/** A loop that is entered at its first block only: blocks `first` to `last` by index. */
+export interface Loop { readonly first: number; readonly last: number }
 
 /** Decodes the instruction at an offset of the page; undefined when it is not wholly in the page or cannot be compiled. */
 export type Decode = (offset: number) => Instruction | undefined;
@@ -67,7 +72,7 @@ export function findBlocks(leaders: ReadonlySet<number>, decode: Decode, limit: 
     }
     if (instructions.length === 0) continue;
     const { needsFlags, liveAfter } = flagLiveness(instructions, rows);
-    blocks.set(offset, { offset, instructions, rows, ending, end: at, index: 0, entry: leaders.has(offset), needsFlags, liveAfter, known: UNKNOWN });
+    blocks.set(offset, { offset, instructions, rows, ending, end: at, index: 0, entry: leaders.has(offset), needsFlags, liveAfter, known: UNKNOWN, loop: undefined });
   }
   const sorted = [...blocks.values()].sort((a, b) => a.offset - b.offset);
   sorted.forEach((b, i) => { b.index = i; });
@@ -108,4 +113,33 @@ export function successors(b: Block): number[] {
   }
   if (b.ending === 'execute' && last.ends) return [];
   return [b.end];
+}
+
+/** May be somewhere else between two instructions and come back: its successor must be an entry. */
+function leaves(b: Block): boolean {
+  const last = b.instructions[b.instructions.length - 1];
+  return b.ending === 'execute' || (b.ending === 'transfer' && (last.op === OP.CALL_J || last.op === OP.CALL_E));
+}
+
+/**
+ * Marks the innermost loops whose other blocks are reached through the first one only; these others cannot be entered
+ * any more. What leaves such a block in its middle is interpreted until the loop begins anew.
+ */
+export function findLoops(blocks: readonly Block[], predecessors: ReadonlyArray<readonly number[]>): void {
+  const last = new Map<number, number>();
+  for (const b of blocks) for (const p of predecessors[b.index]) if (p >= b.index) last.set(b.index, Math.max(p, last.get(b.index) ?? 0));
+  for (const [first, end] of last) {
+    let fits = true;
+    for (let k = first; k <= end && fits; k += 1) {
+      if (k > first && (last.has(k) || predecessors[k].length === 0)) fits = false;
+      if (k > first && predecessors[k].some((p) => p < first || p > end)) fits = false;
+      if (leaves(blocks[k])) fits = false;
+    }
+    if (!fits) continue;
+    const loop: Loop = { first, last: end };
+    for (let k = first; k <= end; k += 1) {
+      blocks[k].loop = loop;
+      if (k > first) blocks[k].entry = false;
+    }
+  }
 }

@@ -11,12 +11,12 @@ import type { Instruction } from './instruction.ts';
 import { BASE_RIP, NO_REGISTER } from './instruction.ts';
 import { Code, I32, I64, O, V128 } from './wasm.ts';
 
-/** Locals. The first three are the parameters. */
+/** Locals. The first four are the parameters. */
 export const L = {
-  CPU: 0, RIP: 1, ENTRY: 2,
-  TLB: 3, LEFT: 4, WHERE: 5, SLOT: 6, P: 7, RECORD: 8, LOP: 9, STATUS: 10, T0: 11, T1: 12, T2: 13, T3: 14,
-  PAGE: 15, TARGET: 16, LR: 17, LA: 18, LB: 19, EA: 20, W0: 21, W1: 22, W2: 23, W3: 24, W4: 25,
-  GPR: 26, XMM: 42,
+  CPU: 0, RIP: 1, ENTRY: 2, FN: 3,
+  TLB: 4, LEFT: 5, WHERE: 6, SLOT: 7, P: 8, RECORD: 9, LOP: 10, STATUS: 11, T0: 12, T1: 13, T2: 14, T3: 15,
+  PAGE: 16, TARGET: 17, LR: 18, LA: 19, LB: 20, EA: 21, W0: 22, W1: 23, W2: 24, W3: 25, W4: 26,
+  GPR: 27, XMM: 43,
 } as const;
 const I32_LOCALS = 12;
 const I64_LOCALS = 11 + 16;
@@ -45,7 +45,7 @@ export function translateFunction(size: number, write: boolean, slow: number): C
   code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(GVA);
   if (size > 1) code.i64(size - 1).op(O.I64_ADD);
   code.i64(-4096).op(O.I64_AND).op(O.I64_EQ);
-  code.if(I32);
+  code.likely().if(I32);
   code.get(GVA).op(O.I32_WRAP).get(SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
   code.else();
   code.get(GVA).i32(size).call(slow);
@@ -54,7 +54,7 @@ export function translateFunction(size: number, write: boolean, slow: number): C
 }
 
 /** Labels that all code of a function may branch to, as depths of the structure in function.ts. */
-export const LABEL = { CHAIN: 1, MISS: 2, DISPATCH: 3, EXECUTE: 4 } as const;
+export const LABEL = { MISS: 1, DISPATCH: 2, CHAIN: 3, EXECUTE: 4 } as const;
 
 /** WHERE: offset in the page, instructions of the block not executed (bits 13..30), and whether RIP may go on in compiled code. */
 export const where = (offset: number, remaining: number): number => offset | remaining << 13;
@@ -206,7 +206,7 @@ export class Emitter {
 
   /** Leaves to the interpreter, which executes the current instruction from its start. The condition is on the stack. */
   missIf(): void {
-    this.code.if();
+    this.code.unlikely().if();
     this.miss();
     this.code.end();
   }

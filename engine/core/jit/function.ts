@@ -1,31 +1,33 @@
 /**
- * A page function: all blocks of one page as one WebAssembly function, (cpu, rip, entry) -> ().
+ * A page function: all blocks of one page as one WebAssembly function, (cpu, rip, entry, own table index) -> ().
  *
- *   block chain            leave for TARGET, through the entry table
- *     block miss           write the state, let the interpreter execute the instruction at WHERE
- *       loop dispatch
- *         block execute    write the state, execute RECORD by the interpreter's routine, read the state
+ *   block miss             write the state, let the interpreter execute the instruction at WHERE
+ *     loop dispatch
+ *       block chain          go on at TARGET, here or through the entry table
+ *         block execute      write the state, execute RECORD by the interpreter's routine, read the state
  *           block N-1 ... block 0
  *             br_table ENTRY
- *           end            code of block 0, falling into
- *           end ...        code of block 1 ...
+ *           end              code of block 0, falling into
+ *           end ...          code of block 1 ...
  *
- * A forward branch leaves the right number of blocks; a backward branch looks at the events and dispatches.
+ * A forward branch leaves the right number of blocks; a backward branch looks at the budget and dispatches, or goes on
+ * with its `loop` where blocks.ts found one: the blocks behind a loop's first then have their labels inside of it.
+ * Events are looked at between functions, and where a slice ends.
  */
 import { OP } from '../gen/ops.ts';
 import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
-import type { Block } from './blocks.ts';
-import { successors, targetOf } from './blocks.ts';
+import type { Block, Loop } from './blocks.ts';
+import { findLoops, successors, targetOf } from './blocks.ts';
 import type { Helpers } from './emitter.ts';
 import { Emitter, L, LABEL, WHERE_GO_ON, selectTlb } from './emitter.ts';
 import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
-import { EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
+import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
 import { push } from './move.ts';
 import { isJcc } from './rows.ts';
-import { Code, I32, O } from './wasm.ts';
+import { Code, O } from './wasm.ts';
 
 export interface PageRequest {
   /** wasm address of the page. */
@@ -43,56 +45,95 @@ export interface CompiledFunction {
 const RSP = 4;
 
 /** `record` puts an instruction where the interpreter's routine finds it and returns its address. */
-export function compilePage(request: PageRequest, helpers: Helpers, chain: number, record: (i: Instruction) => number): CompiledFunction {
+export function compilePage(request: PageRequest, helpers: Helpers, pageType: number, record: (i: Instruction) => number): CompiledFunction {
   const e = new Emitter(helpers);
   const { blocks } = request;
-  const count = blocks.length;
   const byOffset = new Map(blocks.map((b) => [b.offset, b]));
   const { code } = e;
-  code.depth = LABEL.EXECUTE + count;
-  code.get(L.ENTRY).brTable(blocks.map((b) => LABEL.EXECUTE + count - b.index), LABEL.MISS);
-  const outcome: number[] = new Array(count).fill(UNKNOWN);
-  const seen: boolean[] = new Array(count).fill(false);
+  const outcome: number[] = new Array(blocks.length).fill(UNKNOWN);
+  const seen: boolean[] = new Array(blocks.length).fill(false);
   const predecessors: number[][] = blocks.map(() => []);
   for (const b of blocks) for (const s of successors(b)) { const t = byOffset.get(s); if (t !== undefined) predecessors[t.index].push(b.index); }
+  findLoops(blocks, predecessors);
+  const labels = new Labels(blocks);
+  code.depth = LABEL.EXECUTE + labels.outer;
+  code.get(L.ENTRY).brTable(blocks.map((b) => labels.isInner(b) ? LABEL.MISS : labels.of(b)), LABEL.MISS);
   for (const b of blocks) {
     code.end();
+    if (b.loop?.first === b.index) labels.open(code, b.loop);
     if (b.entry && b.needsFlags && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && outcome[p] !== UNKNOWN)) b.entry = false;
     b.known = UNKNOWN;
     if (!b.entry && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && seen[p])) {
       const first = outcome[predecessors[b.index][0]];
       if (predecessors[b.index].every((p) => outcome[p] === first)) b.known = first;
     }
-    outcome[b.index] = emitBlock(e, b, count, byOffset, record);
+    outcome[b.index] = emitBlock(e, b, labels, byOffset, record);
     seen[b.index] = true;
+    if (b.loop?.last === b.index) code.end();
   }
   code.end(); // execute
-  return { locals: e.locals(), code: assemble(e, request, count, chain) };
+  return { locals: e.locals(), code: assemble(e, request, labels.outer, pageType) };
+}
+
+/** Where the blocks' labels are: depths of the structure above. */
+class Labels {
+  /** Blocks whose labels are outside of every loop. */
+  readonly outer: number;
+  readonly #at: number[];
+  #loop = 0;
+
+  constructor(blocks: readonly Block[]) {
+    const outer = blocks.filter((b) => !this.isInner(b));
+    this.outer = outer.length;
+    this.#at = new Array<number>(blocks.length).fill(0);
+    outer.forEach((b, n) => { this.#at[b.index] = LABEL.EXECUTE + outer.length - n; });
+  }
+
+  isInner(b: Block): boolean { return b.loop !== undefined && b.loop.first !== b.index; }
+
+  /** Label of a block; inside of its loop when it is not the first there. */
+  of(b: Block): number { return this.#at[b.index]; }
+
+  /** Label that begins the loop being emitted anew. */
+  get again(): number { return this.#loop; }
+
+  /** Opens a loop and the labels in it. */
+  open(code: Code, loop: Loop): void {
+    code.loop();
+    this.#loop = code.depth;
+    for (let k = loop.last; k > loop.first; k -= 1) {
+      code.block();
+      this.#at[k] = code.depth;
+    }
+  }
 }
 
 /** Emits a block's code; returns what is known about the flags behind it. */
-function emitBlock(e: Emitter, b: Block, count: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
+function emitBlock(e: Emitter, b: Block, labels: Labels, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
   e.sseChecked = false;
   e.roundingChecked = false;
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
-  const label = (t: Block): number => LABEL.EXECUTE + count - t.index;
 
   /** Goes on at an offset of the page, conditionally when `iff` (the condition is on the stack). */
   const goTo = (offset: number, iff: boolean): void => {
     const t = offset >= 0 && offset < 0x1000 ? byOffset.get(offset) : undefined;
     if (t !== undefined && t.index > b.index) {
-      if (iff) code.brIf(label(t));
-      else if (t.index !== b.index + 1) code.br(label(t));
+      if (iff) code.brIf(labels.of(t));
+      else if (t.index !== b.index + 1) code.br(labels.of(t));
       return;
     }
+    const loops = t !== undefined && t.index === b.loop?.first;
+    if (iff && loops) code.likely();
     if (iff) code.if();
     if (t !== undefined) {
-      code.i32(t.offset | WHERE_GO_ON).set(L.WHERE);
-      code.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).atomic(0x10, 2, S.EVENT_FLAGS).op(O.I32_OR).brIf(LABEL.MISS);
-      code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
+      code.get(L.LEFT).i32(0).op(O.I32_LT_S).unlikely().if();
+      code.i32(t.offset | WHERE_GO_ON).set(L.WHERE).br(LABEL.MISS);
+      code.end();
+      if (loops) code.br(labels.again);
+      else code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
     } else {
       code.get(L.PAGE).i64(offset).op(O.I64_ADD).set(L.TARGET).br(LABEL.CHAIN);
     }
@@ -195,10 +236,10 @@ function writeState(e: Emitter, code: Code): void {
 function exit(code: Code, kind: number): void { code.get(L.CPU).i32(kind).memory(O.I32_STORE, J.EXIT); }
 
 /** Puts the parts around the blocks' code. */
-function assemble(e: Emitter, request: PageRequest, count: number, chain: number): Code {
+function assemble(e: Emitter, request: PageRequest, count: number, pageType: number): Code {
   const out = new Code();
   // --- entry
-  out.i32(0).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE + ((request.page - layout.RAM_BASE) >>> 12) * 4).i32(request.generation).op(O.I32_NE).if();
+  out.i32(0).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE + ((request.page - layout.RAM_BASE) >>> 12) * 4).i32(request.generation).op(O.I32_NE).unlikely().if();
   exit(out, EXIT_STALE);
   out.get(L.CPU).get(L.RIP).memory(O.I64_STORE, S.RIP).op(O.RETURN);
   out.end();
@@ -207,10 +248,10 @@ function assemble(e: Emitter, request: PageRequest, count: number, chain: number
   selectTlb(out);
   readState(e, out);
   // --- the blocks
-  out.block().block().loop().block();
+  out.block().loop().block().block();
   for (let i = 0; i < count; i += 1) out.block();
   out.append(e.code); // closes the blocks and `execute`
-  out.depth = LABEL.DISPATCH;
+  out.depth = LABEL.CHAIN;
   // --- execute
   writeState(e, out);
   out.get(L.CPU).get(L.PAGE).memory(O.I64_STORE, S.BLOCK_RIP);
@@ -222,6 +263,17 @@ function assemble(e: Emitter, request: PageRequest, count: number, chain: number
   selectTlb(out);
   readState(e, out);
   out.br(LABEL.DISPATCH);
+  out.end(); // chain
+  goOn(out, request.mode);
+  writeState(e, out);
+  out.get(L.SLOT).if();
+  out.get(L.CPU).get(L.TARGET).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 12).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8);
+  out.op(O.RETURN_CALL_INDIRECT);
+  out.unsigned(pageType);
+  out.u8(0);
+  out.end();
+  exit(out, EXIT_LOOKUP);
+  out.get(L.CPU).get(L.TARGET).memory(O.I64_STORE, S.RIP).op(O.RETURN);
   out.end(); // loop
   out.op(O.UNREACHABLE);
   out.end(); // miss
@@ -229,33 +281,27 @@ function assemble(e: Emitter, request: PageRequest, count: number, chain: number
   writeState(e, out);
   out.get(L.CPU).get(L.PAGE).get(L.WHERE).i32(0xfff).op(O.I32_AND).op(O.I64_EXTEND_U).op(O.I64_ADD).memory(O.I64_STORE, S.RIP);
   out.get(L.CPU).i32(EXIT_LOOKUP).i32(EXIT_INTERPRET).get(L.WHERE).i32(0).op(O.I32_LT_S).op(O.SELECT).memory(O.I32_STORE, J.EXIT);
-  out.op(O.RETURN);
-  out.end(); // chain
-  writeState(e, out);
-  out.get(L.CPU).get(L.TLB).get(L.TARGET).op(O.RETURN_CALL);
-  out.unsigned(chain);
   return out;
 }
 
-/** (cpu, tlb, target) -> (): goes on at `target` in compiled code of this mode, or returns with RIP there. */
-export function chainFunction(mode: number, type: number): Code {
-  const CPU = 0; const TLB = 1; const TARGET = 2; const ENTRY = 3; const AT = 4;
-  const code = new Code();
-  code.block();
-  code.get(CPU).memory(O.I32_LOAD, J.LEFT).i32(0).op(O.I32_LT_S).get(CPU).atomic(0x10, 2, S.EVENT_FLAGS).op(O.I32_OR).brIf(1);
-  code.get(TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(TLB).op(O.I32_ADD).tee(ENTRY);
-  code.memory(O.I64_LOAD, 16).get(TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).brIf(1);
-  code.get(TARGET).op(O.I32_WRAP).get(ENTRY).memory(O.I32_LOAD, 24).op(O.I32_ADD).tee(AT);
-  code.get(AT).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(0x7fff).op(O.I32_AND).i32(4).op(O.I32_SHL).get(CPU).op(O.I32_ADD).tee(ENTRY);
-  code.memory(O.I64_LOAD, J.ENTRIES).get(AT).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).brIf(1);
-  code.get(CPU).get(TARGET).get(ENTRY).memory(O.I32_LOAD, J.ENTRIES + 12).get(ENTRY).memory(O.I32_LOAD, J.ENTRIES + 8);
-  code.op(O.RETURN_CALL_INDIRECT);
-  code.unsigned(type);
-  code.u8(0);
-  code.end();
-  exit(code, EXIT_LOOKUP);
-  code.get(CPU).get(TARGET).memory(O.I64_STORE, S.RIP);
-  return code;
+/**
+ * Goes on at TARGET inside of this function, with registers and flags where they are, or puts the entry of another one
+ * into SLOT: 0 when something else is due, or the exec tag of the TLB or the entry table do not know the address.
+ */
+function goOn(out: Code, mode: number): void {
+  out.i32(0).set(L.SLOT).block();
+  const nowhere = out.depth;
+  const at = L.T0; const slot = L.T1;
+  out.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).memory(O.I32_LOAD, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
+  out.get(L.TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(slot);
+  out.memory(O.I64_LOAD, 16).get(L.TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).unlikely().brIf(nowhere);
+  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, 24).op(O.I32_ADD).tee(at);
+  out.get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
+  out.memory(O.I64_LOAD, J.ENTRIES).get(at).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).unlikely().brIf(nowhere);
+  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.FN).op(O.I32_EQ).if();
+  out.get(L.TARGET).i64(-4096).op(O.I64_AND).set(L.PAGE);
+  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 12).set(L.ENTRY).br(LABEL.DISPATCH);
+  out.end();
+  out.get(slot).set(L.SLOT);
+  out.end();
 }
-
-export const CHAIN_LOCALS = [[2, I32]] as const;

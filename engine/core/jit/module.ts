@@ -1,15 +1,22 @@
 /** Modules of compiled code: page functions with what they import, and the door from the core into the table. */
+import { setFlagsFromString } from 'node:v8';
 import type { Helpers } from './emitter.ts';
 import { translateFunction } from './emitter.ts';
 import type { PageRequest } from './function.ts';
-import { CHAIN_LOCALS, chainFunction, compilePage } from './function.ts';
+import { compilePage } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
 import { Code, I32, I64, ModuleBuilder, O } from './wasm.ts';
 
-/** (cpu, rip, entry): every function in the table. */
-const PAGE_PARAMS = [I32, I64, I32];
+/** (cpu, rip, entry, index in the table): every function in the table. */
+const PAGE_PARAMS = [I32, I64, I32, I32];
 const FLAG_PARAMS = [I32, I64, I64, I64, I32];
+
+/**
+ * Lets V8 read the section of branch hints: rare paths then cost hot ones no registers. To be called before the first
+ * module is compiled.
+ */
+export function useBranchHints(): void { setFlagsFromString('--experimental-wasm-branch-hinting'); }
 
 /** Name under which a module exports the function of its n-th page. */
 export const exportName = (n: number): string => `p${n}`;
@@ -29,11 +36,8 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
   const [read, write] = slow.map((f, n) => [1, 2, 4, 8, 16].map((size) => m.function(translateType, [[1, I32]], translateFunction(size, n === 1, f))));
   const helpers: Helpers = { read, write, ...imports };
   const pageType = m.type(PAGE_PARAMS, []);
-  const chainType = m.type([I32, I32, I64], []);
-  const chains = new Map<number, number>();
-  for (const { mode } of pages) if (!chains.has(mode)) chains.set(mode, m.function(chainType, CHAIN_LOCALS, chainFunction(mode, pageType)));
   pages.forEach((page, n) => {
-    const { locals, code } = compilePage(page, helpers, chains.get(page.mode)!, record);
+    const { locals, code } = compilePage(page, helpers, pageType, record);
     m.export(exportName(n), m.function(pageType, locals, code));
   });
   return m.build(MEMORY_PAGES);
@@ -55,7 +59,7 @@ export function buildDoor(): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
   const pageType = m.type(PAGE_PARAMS, []);
   const code = new Code();
-  code.get(1).get(2).get(3).get(0).op(O.CALL_INDIRECT);
+  code.get(1).get(2).get(3).get(0).get(0).op(O.CALL_INDIRECT);
   code.unsigned(pageType);
   code.u8(0);
   m.export('enter', m.function(m.type([I32, I32, I64, I32], []), [], code));

@@ -103,6 +103,18 @@ export class Bytes {
 /** The instructions of a function. `depth` counts the labels that are open, so that branches can name an absolute label. */
 export class Code extends Bytes {
   depth = 0;
+  /** Which way conditional branches mostly go: position of an `if` or `br_if`, and 1 when its condition mostly holds. */
+  readonly hints: Array<readonly [at: number, taken: number]> = [];
+
+  /** Behind other code of the same function. */
+  override append(other: Bytes): void {
+    if (other instanceof Code) for (const [at, taken] of other.hints) this.hints.push([this.length + at, taken]);
+    super.append(other);
+  }
+
+  /** The `if` or `br_if` that comes next mostly (does not) find its condition true. */
+  likely(): this { this.hints.push([this.length, 1]); return this; }
+  unlikely(): this { this.hints.push([this.length, 0]); return this; }
 
   op(o: number): this { this.u8(o); return this; }
   get(local: number): this { this.u8(O.LOCAL_GET); this.unsigned(local); return this; }
@@ -149,7 +161,7 @@ export class Code extends Bytes {
 
 export interface FunctionType { readonly params: readonly number[]; readonly results: readonly number[] }
 
-interface Body { readonly type: number; readonly locals: ReadonlyArray<readonly [count: number, type: number]>; readonly code: Bytes }
+interface Body { readonly type: number; readonly locals: ReadonlyArray<readonly [count: number, type: number]>; readonly code: Code }
 
 /** A module that imports the shared memory, the function table and helpers, and puts its functions into the table. */
 export class ModuleBuilder {
@@ -172,7 +184,7 @@ export class ModuleBuilder {
   /** The index that the next function will have. */
   get nextFunction(): number { return this.#imports.length + this.#bodies.length; }
 
-  function(type: number, locals: Body['locals'], code: Bytes): number {
+  function(type: number, locals: Body['locals'], code: Code): number {
     return this.#imports.length + this.#bodies.push({ type, locals, code }) - 1;
   }
 
@@ -212,15 +224,28 @@ export class ModuleBuilder {
       s.unsigned(this.#exports.length);
       for (const { name, index } of this.#exports) { s.name(name); s.u8(0); s.unsigned(index); }
     });
+    const bodies = this.#bodies.map(({ locals, code }) => {
+      const body = new Code();
+      const used = locals.filter(([count]) => count > 0);
+      body.unsigned(used.length);
+      for (const [count, type] of used) { body.unsigned(count); body.u8(type); }
+      body.append(code);
+      body.u8(O.END);
+      return body;
+    });
+    section(0, (s) => {
+      s.name('metadata.code.branch_hint');
+      const hinted = bodies.map((body, n) => ({ body, index: this.#imports.length + n })).filter(({ body }) => body.hints.length > 0);
+      s.unsigned(hinted.length);
+      for (const { body, index } of hinted) {
+        s.unsigned(index);
+        s.unsigned(body.hints.length);
+        for (const [at, taken] of body.hints) { s.unsigned(at); s.unsigned(1); s.unsigned(taken); }
+      }
+    });
     section(10, (s) => {
-      s.unsigned(this.#bodies.length);
-      for (const { locals, code } of this.#bodies) {
-        const body = new Bytes();
-        const used = locals.filter(([count]) => count > 0);
-        body.unsigned(used.length);
-        for (const [count, type] of used) { body.unsigned(count); body.u8(type); }
-        body.append(code);
-        body.u8(O.END);
+      s.unsigned(bodies.length);
+      for (const body of bodies) {
         s.unsigned(body.length);
         s.append(body);
       }
