@@ -45,12 +45,12 @@ function checkImages(options: AcrnDmOptions): void {
 }
 
 /** How VMs of this program are run: the one place that knows the machine. */
-function createMachine(): Machine {
-  return new Machine({ memoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), hasTerminal: true, log: print }, { changed: () => {}, stats: () => {} });
+function createMachine({ jit }: AcrnDmOptions): Machine {
+  return new Machine({ memoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), jit, hasTerminal: true, log: print }, { changed: () => {}, stats: () => {} });
 }
 
 async function runVm(options: AcrnDmOptions): Promise<number> {
-  const machine = createMachine();
+  const machine = createMachine(options);
   const alive = setInterval(() => {}, KEEP_ALIVE_MS); // sleeping vCPUs hold no handle of the event loop
   const name = options.vmName;
   let early = false; // a signal before the VM runs ends it as soon as it does

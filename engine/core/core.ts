@@ -8,6 +8,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { S } from './gen/state.ts';
+import { LockStep, type CheckExports } from './jit/check.ts';
 import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
 import { buildDoor } from './jit/module.ts';
 import { layout } from './tables/layout.ts';
@@ -57,7 +58,7 @@ export const EXIT = {
   BUDGET: 0x100,
 } as const;
 
-interface CoreExports extends CompilerExports {
+interface CoreExports extends CompilerExports, CheckExports {
   setJitThreshold(executions: number): void;
   init(pcpuId: number, ramBytes: number): void;
   run(budget: number): number;
@@ -72,6 +73,8 @@ interface CoreExports extends CompilerExports {
 }
 
 const WASM_PAGE = 0x10000;
+/** The same while compiled code is checked: what has to be repeated by the interpreter is that short. */
+const CHECK_SLICE = 512;
 /** Instructions per call into WebAssembly: V8 replaces a function by its optimised form only when it is called. */
 const SLICE = 16_384;
 
@@ -98,6 +101,7 @@ export function createMemory(ramBytes: number): WebAssembly.Memory {
  */
 export function wroteMemory(memory: WebAssembly.Memory, hpa: number, bytes: number): void {
   if (bytes <= 0) return;
+  Atomics.add(new Int32Array(memory.buffer, layout.DMA_EPOCH, 1), 0, 1);
   const marks = new Uint8Array(memory.buffer, layout.PAGE_CODE_BASE);
   for (let page = Math.floor(hpa / 4096); page <= Math.floor((hpa + bytes - 1) / 4096); page += 1) {
     if (Atomics.load(marks, page) === 0) continue;
@@ -133,7 +137,8 @@ const ATTR_LDT = 0x82;
 const ATTR_TSS = 0x8b; //   32-bit, busy
 const SEGMENT = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;
 
-export type JitMode = 'off' | 'on';
+/** `check` compares compiled code with the interpreter as it runs: one vCPU, far slower. */
+export type JitMode = 'off' | 'on' | 'check';
 
 export interface CoreOptions {
   /** Compile hot code to WebAssembly; `off` is the default. */
@@ -154,22 +159,32 @@ export class Core {
   readonly #exports: CoreExports;
   /** The compiler, when the JIT is on. */
   readonly jit: JitCompiler | undefined;
+  /** Compares compiled code with the interpreter, when asked to. */
+  readonly lockStep: LockStep | undefined;
+  #slice = SLICE;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, pcpuId: number, host: CoreHost, options: CoreOptions = {}) {
     this.pcpuId = pcpuId;
     this.memory = memory;
     this.view = new DataView(memory.buffer, layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE, layout.PCPU_STRIDE);
-    const compiles = options.jit === 'on';
+    const compiles = options.jit === 'on' || options.jit === 'check';
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
     const door = compiles ? new WebAssembly.Instance(new WebAssembly.Module(buildDoor()), { env: { memory, table } }).exports.enter : unwind;
     const instance = new WebAssembly.Instance(module, {
       env: { memory },
       host: {
-        unwind, vmexit: (reason: number) => host.vmexit(reason), timeNs: () => host.timeNs(),
-        enter: door, hot: (at: number, mode: number) => this.jit?.hot(at >>> 0, mode),
+        unwind,
+        vmexit: (reason: number) => { this.#needReachOut(); return host.vmexit(reason); },
+        timeNs: () => { this.#needReachOut(); return host.timeNs(); },
+        enter: options.jit === 'check' ? (fn: number, cpu: number, rip: bigint, entry: number) => this.lockStep!.enter(fn, cpu, rip, entry) : door, hot: (at: number, mode: number) => this.jit?.hot(at >>> 0, mode),
       },
     });
     this.#exports = instance.exports as unknown as CoreExports;
+    if (options.jit === 'check') {
+      this.lockStep = new LockStep(memory, pcpuId, this.#exports, door as CallableFunction);
+      this.lockStep.codeAddress = (rip) => this.translate(rip) ?? 0;
+      this.#slice = CHECK_SLICE;
+    }
     const ramBytes = Math.min(memory.buffer.byteLength - WASM_PAGE - layout.RAM_BASE, layout.RAM_MAX);
     this.#exports.init(pcpuId, ramBytes);
     if (compiles) {
@@ -227,7 +242,7 @@ export class Core {
           const left = Number(end - view.getBigUint64(S.INSTRUCTIONS, true));
           if (left <= 0) return EXIT.BUDGET;
           this.jit?.poll();
-          const reason = exports.run(Math.min(left, SLICE));
+          const reason = exports.run(Math.min(left, this.#slice));
           if (reason !== EXIT.BUDGET) return reason;
         }
       } catch (error) {
@@ -267,6 +282,11 @@ export class Core {
   decodeAt(rec: number, at: number, mode: number): { length: number; ends: boolean } {
     const answer = this.#exports.decodeAt(rec, at, mode);
     return { length: answer & 0xff, ends: (answer & 0x100) !== 0 };
+  }
+
+  /** Compiled code under check is given up rather than let it touch anything but the CPU and its copies. */
+  #needReachOut(): void {
+    if (this.lockStep !== undefined && !this.lockStep.mayReachOut) unwind();
   }
 
   #setSegment(index: number, selector: number, base: bigint, limit: number, attributes: number): void {

@@ -1,7 +1,7 @@
 /**
  * A pCPU in 64-bit mode at CPL 0 with its memory mapped one to one and nothing else, with or without compiled code.
  */
-import { Core, EXIT, createMemory } from './core.ts';
+import { Core, EXIT, createMemory, type JitMode } from './core.ts';
 import { S } from './gen/state.ts';
 import { layout } from './tables/layout.ts';
 
@@ -19,7 +19,7 @@ export class JitMachine {
   readonly ram: Buffer;
   readonly exits: number[] = [];
 
-  constructor(module: WebAssembly.Module, jit: 'off' | 'on', jitThreshold = 2) {
+  constructor(module: WebAssembly.Module, jit: JitMode, jitThreshold = 2) {
     const memory = createMemory(RAM_BYTES);
     this.core = new Core(module, memory, 0, { vmexit: (reason) => { this.exits.push(reason); return 2; }, timeNs: () => 0 }, { jit, jitThreshold });
     this.ram = Buffer.from(memory.buffer, layout.RAM_BASE, RAM_BYTES);

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { ConsoleInfo, VmState, VmStats } from '../contract/engine_api.ts';
 import type { RunningVm } from '../contract/nuc_protocol.ts';
 import { runDeviceModel, type DeviceModelHandle, type DmConsole } from '../devicemodel/core/main.ts';
-import type { AcrnDmOptions } from '../devicemodel/core/options.ts';
+import type { AcrnDmOptions, Jit } from '../devicemodel/core/options.ts';
 import type { CharBackend, CharBackendSpec, HostBackends } from '../devicemodel/backends_if.ts';
 import { tapConsole } from '../host/console_tap.ts';
 import { createHostBackends } from '../host/index.ts';
@@ -24,6 +24,8 @@ const WHY_ENDED: Record<string, string> = { 'asked for by the guest': 'the guest
 export interface MachineOptions {
   memoryMiB: number;
   pcpus: number;
+  /** How guest code is executed; undefined: as the environment says. */
+  jit?: Jit;
   runtimeDir: string;
   /** stdio is a terminal of this process; without it, a console on stdio is seen in the window alone. */
   hasTerminal: boolean;

@@ -24,7 +24,7 @@ export interface BoardParts {
   memory: WebAssembly.Memory;
   epochSeconds: number;
   tscKhz: number;
-  /** Whether hot guest code is compiled to WebAssembly. */
+  /** Whether hot guest code is compiled to WebAssembly, and whether that is checked. */
   jit: JitMode;
 }
 
@@ -68,8 +68,11 @@ export class Board {
   }
 }
 
-/** On, unless ACRN_JIT=off. */
-function defaultJit(): JitMode { return process.env.ACRN_JIT === 'off' ? 'off' : 'on'; }
+/** On, unless ACRN_JIT says otherwise. */
+function defaultJit(): JitMode {
+  const wanted = process.env.ACRN_JIT;
+  return wanted === 'off' || wanted === 'check' ? wanted : 'on';
+}
 
 export async function createBoard(options: { memoryMiB: number; pcpus: number; jit?: JitMode }): Promise<Board> {
   const { memoryMiB, pcpus } = options;

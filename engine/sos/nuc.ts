@@ -1,4 +1,5 @@
 /** A NUC that is switched on: board, pCPU threads, hypervisor and VHM together. */
+import type { JitMode } from '../core/core.ts';
 import { HostError } from '../lib/errors.ts';
 import { createBoard, type Board } from '../platform/board.ts';
 import { PcpuPool } from '../platform/pcpu_pool.ts';
@@ -15,6 +16,8 @@ export interface NucOptions {
   memoryMiB: number;
   /** 1 to 4 */
   pcpus: number;
+  /** How guest code is executed; undefined: as the environment says. */
+  jit?: JitMode;
   log(line: string): void;
 }
 
@@ -123,6 +126,9 @@ class AcrnNuc implements Nuc {
       if (other === name) throw new HostError('VM_NAME_TAKEN', { what: `VM ${name}`, why: 'a VM of this name runs already', todo: 'Choose another name, or stop that VM' });
       const taken = cpuAffinity.find((pcpuId) => pcpus.includes(pcpuId));
       if (taken !== undefined) throw new HostError('PCPU_TAKEN', { what: `VM ${name}`, why: `pCPU${taken} belongs to VM ${other}`, todo: 'Choose another pCPU, or stop that VM' });
+    }
+    if (this.#board.parts.jit === 'check' && cpuAffinity.length > 1) {
+      throw new HostError('BAD_CPU_AFFINITY', { what: `VM ${name}`, why: 'compiled code can be checked on one vCPU only', todo: 'Give it one pCPU, or another --jit mode' });
     }
     const absent = cpuAffinity.find((pcpuId) => !Number.isInteger(pcpuId) || pcpuId < 0 || pcpuId >= this.pcpuCount);
     if (absent !== undefined) throw new HostError('NO_SUCH_PCPU', { what: `VM ${name}`, why: `the NUC has no pCPU${absent}`, todo: `Choose from 0 to ${this.pcpuCount - 1}` });

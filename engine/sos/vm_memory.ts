@@ -12,6 +12,7 @@ export class VmMemory implements GuestMemory {
   readonly #buffer: ArrayBufferLike;
   readonly #generation: Int32Array;
   readonly #code: Uint8Array;
+  readonly #dmaEpoch: Int32Array;
 
   constructor(buffer: ArrayBufferLike, ranges: readonly EptRange[]) {
     this.#buffer = buffer;
@@ -21,6 +22,7 @@ export class VmMemory implements GuestMemory {
     const pages = Math.ceil((buffer.byteLength - layout.RAM_BASE) / PAGE);
     this.#generation = new Int32Array(buffer, layout.PAGE_GENERATION_BASE, pages);
     this.#code = new Uint8Array(buffer, layout.PAGE_CODE_BASE, pages);
+    this.#dmaEpoch = new Int32Array(buffer, layout.DMA_EPOCH, 1);
   }
 
   /** HPA of [gpa, gpa + length); undefined unless one range holds all of it. */
@@ -47,6 +49,7 @@ export class VmMemory implements GuestMemory {
     if (length === 0) return;
     const hpa = this.#hpa(gpa, length);
     if (hpa === undefined) return;
+    Atomics.add(this.#dmaEpoch, 0, 1);
     const last = Math.floor((hpa + length - 1) / PAGE);
     for (let page = Math.floor(hpa / PAGE); page <= last; page++) {
       if (Atomics.load(this.#code, page) !== 0) Atomics.add(this.#generation, page, 1);

@@ -9,6 +9,7 @@
 import { cpu } from './cpu';
 import { RAM_BASE, S_EPTP } from './gen/state';
 import { EXIT_EPT_MISCONFIGURATION, EXIT_EPT_VIOLATION } from './exit';
+import { walkedPage } from './shadow';
 
 export const ACCESS_READ: u32 = 0;
 export const ACCESS_WRITE: u32 = 1;
@@ -155,5 +156,5 @@ function misconfigured(entry: u64, shift: u32): bool {
 /** wasm address of a guest paging-structure entry, 0 when it is not in RAM. */
 export function structureAddress(gpa: u64): usize {
   if (!eptTranslate(gpa, ACCESS_READ)) return 0;
-  return eptPage + (<usize>gpa & 0xfff);
+  return walkedPage(eptPage) + (<usize>gpa & 0xfff);
 }

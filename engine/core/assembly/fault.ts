@@ -28,6 +28,8 @@ export const AC: u32 = 17; export const MC: u32 = 18; export const XM: u32 = 19;
 /** Unwinds to run(); provided by core.ts. Never returns. */
 @external('host', 'unwind')
 declare function hostUnwind(): void;
+/** Gives up what is on the WebAssembly stack. Only compiled code under check may, see shadow.ts; a fault raises instead. */
+export function unwind(): void { hostUnwind(); }
 
 /** Linear address of the page fault being raised: CR2 changes only when the fault is delivered. */
 let faultAddress: u64 = 0;

@@ -14,9 +14,10 @@ import { syncState } from './sync';
 import { updateBreakpoints } from './debug';
 import { undoRsp } from './unwind';
 
-export { run } from './run';
+export { replay, run } from './run';
+export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';
 export {
-  alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, setJitThreshold, translateRead, translateWrite,
+  alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, rewindCompiled, setJitThreshold, translateRead, translateWrite,
 } from './jit';
 
 /** Nothing here asserts; a trap of the compiler's own is an engine bug and ends in `unreachable`. */
@@ -54,6 +55,12 @@ export function unwound(): u32 {
   if (leaveReason == STAY) return STAY;
   leaveRun();
   return takeLeaveReason();
+}
+
+/** What stateWritten() does, but for translations: lock-step checking takes care of those. */
+export function stateRestored(): void {
+  syncState();
+  updateBreakpoints();
 }
 
 export function getFlags(): u32 { return readFlags(); }

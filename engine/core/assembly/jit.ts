@@ -17,8 +17,10 @@ import {
 } from './flags';
 import { execute } from './gen/dispatch';
 import { S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
+import { shadowAccess } from './mmu';
 import { CONTEXT_ALIGNED, canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
+import { SHADOW_OFF, shadowing } from './shadow';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
 import { syncAlignmentCheck } from './sync';
@@ -51,6 +53,9 @@ export function setJitThreshold(executions: u32): void { jitThreshold = executio
 
 /** Instructions that were left when INSTRUCTIONS was last exact. */
 let startLeft: i32 = 0;
+
+/** Before instructions that compiled code has executed are executed once more: as if it had not run. */
+export function rewindCompiled(left: i32): void { startLeft = left; }
 
 /** Runs the block's compiled code until it returns; the reason. INSTRUCTIONS and S_RIP are exact then. */
 export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
@@ -101,6 +106,10 @@ function translateQuietly(gva: u64, size: u32, access: u32): usize {
   const page = eptPage;
   const rights = walkRights & eptRights;
   const codePage = isCodePage(page);
+  if (shadowing != SHADOW_OFF) {
+    if (access == ACCESS_WRITE && codePage) return 0;
+    return shadowAccess(context, gva, page, access, (rights & 1) != 0, (rights & 2) != 0 && eptDirty && !codePage);
+  }
   fillTlb(context, gva & ~0xfff, page, (rights & 1) != 0, (rights & 2) != 0 && eptDirty && !codePage, (rights & 4) != 0, walkGlobal, walkLarge);
   return access == ACCESS_WRITE && codePage ? 0 : page + (<usize>gva & 0xfff);
 }

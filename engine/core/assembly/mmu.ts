@@ -20,10 +20,11 @@ import { lockBus as lock, unlockBus as unlock } from './buslock';
 import { dataBreakpoint, dataBreakpointsOn, pageHasDataBreakpoint, updateBreakpoints } from './debug';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptFault, eptPage, eptRights, eptTranslate, flushEptCache, setRamSize } from './ept';
 import { vmexit } from './exit';
-import { AC, GP, PF, SSF, raiseError, raiseFetchFault, raisePageFault } from './fault';
+import { AC, GP, PF, SSF, raiseError, raiseFetchFault, raisePageFault, unwind } from './fault';
 import { CONTEXT_ALIGNED, canonical, walk, walkError, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { isMem, recAddressSize, recBase, recDisp, recIndex, recScale, recSegment } from './record';
 import { checkSegment } from './segment_check';
+import { SHADOW_COPY, SHADOW_OFF, shadowed, shadowing } from './shadow';
 import { syncState } from './sync';
 import { E_ADDEND, E_EXEC, E_READ, E_WRITE, contextTable, entryOf, fillTlb, flushTlbEntries, tlb } from './tlb';
 
@@ -129,8 +130,17 @@ export function translate(gva: u64, access: u32, context: u32): usize {
   let read = (rights & 1) != 0;
   let write = (rights & 2) != 0 && eptDirty && !isCodePage(page);
   if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) { read = false; write = false; }
+  if (shadowing != SHADOW_OFF) return shadowAccess(context, gva, page, access, read, write);
   fillTlb(context, gva & ~0xfff, page, read, write, (rights & 4) != 0, walkGlobal, walkLarge);
   return page + (<usize>gva & 0xfff);
+}
+
+/** The end of translate() in lock-step checking: each page's first access and first write come here. */
+export function shadowAccess(context: u32, gva: u64, page: usize, access: u32, read: bool, write: bool): usize {
+  if (shadowing == SHADOW_COPY && access == ACCESS_WRITE && isCodePage(page)) unwind(); // there is no going back from that
+  const use = shadowed(page, access == ACCESS_WRITE);
+  fillTlb(context, gva & ~0xfff, use, read, write && access == ACCESS_WRITE, false, walkGlobal, walkLarge);
+  return use + (<usize>gva & 0xfff);
 }
 
 function raiseNonCanonical(access: u32): void {

@@ -187,6 +187,11 @@ function step(c: usize): void {
   if ((flags & TF) != 0 && (interruptibility() & 2) == 0 && !stepSuppressed) deliverDebugTrap(true);
 }
 
+/** For lock-step checking: executes exactly so many instructions, whatever waits at their boundaries. */
+export function replay(instructions: u32): void {
+  for (let i: u32 = 0; i < instructions; i++) step(cpu);
+}
+
 /**
  * Runs until something needs the hypervisor, or about `budget` instructions. Returns the reason. Faults unwind through
  * here; the host then calls unwound() and runs again.

@@ -86,6 +86,30 @@ export function fillTlb(context: u32, page: u64, wasmPage: usize, read: bool, wr
     }
   }
   store<u32>(e, info, E_INFO);
+  if (tracked != 0) track(e);
+}
+
+/** Where the addresses of the entries filled are noted for lock-step checking, 0: nowhere. A count, then MOST_TRACKED words. */
+let tracked: usize = 0;
+const MOST_TRACKED: u32 = 1000;
+
+function track(e: usize): void {
+  const count = load<u32>(tracked) + 1;
+  store<u32>(tracked, count);
+  if (count <= MOST_TRACKED) store<u32>(tracked + (<usize>count << 2), <u32>e);
+}
+
+/** Drops what was cached since the last call, by way of a list at this address: for lock-step checking, which does it often. */
+export function dropTracked(list: usize): void {
+  const count = load<u32>(list);
+  store<u32>(list, 0);
+  tlbEpoch++;
+  if (tracked != list || count > MOST_TRACKED) {
+    tracked = list;
+    flushTlbEntries();
+    return;
+  }
+  for (let i: u32 = 1; i <= count; i++) dropEntry(<usize>load<u32>(list + (<usize>i << 2)));
 }
 
 // @ts-ignore: decorator

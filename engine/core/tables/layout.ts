@@ -24,6 +24,11 @@ export const layout = {
   /** Pre-decoded instruction caches, one per pCPU. */
   DECODE_BASE: 0x0220_0000,
   DECODE_STRIDE: 0x0200_0000,
+  /** Lock-step checking (assembly/shadow.ts): one block a pCPU, two lists in its first pages, copies of guest pages behind. */
+  SHADOW_BASE: 0x0d00_0000,
+  SHADOW_STRIDE: 0x0040_0000,
+  /** u32 that counts the writes of devices and the hypervisor to guest memory; behind the words of assembly/buslock.ts. */
+  DMA_EPOCH: 0x0043_0010,
   /** HPA 0. */
   RAM_BASE: 0x1000_0000,
   /** Largest board memory, bytes: wasm32's 4 GiB less RAM_BASE and a guard page at the top. */

@@ -18,6 +18,8 @@ export { parseSlot } from '../hw/pci/slots.ts';
 export { definitionFromOptions, optionsFromDefinition, optionsToArguments } from './definition.ts';
 
 export type CpuModel = 'v1' | 'v2' | 'nuc';
+/** off: interpreter only; check: compiled code beside the interpreter, the first difference stops the VM. */
+export type Jit = 'off' | 'on' | 'check';
 
 export interface AcrnDmOptions {
   vmName: string;
@@ -38,6 +40,8 @@ export interface AcrnDmOptions {
   cpuModel: CpuModel;
   /** Empty: the first free pCPU. */
   cpuAffinity: number[];
+  /** How the NUC executes guest code; undefined: as the environment says, else on. */
+  jit?: Jit;
 }
 
 /** The command line ends the program before a VM exists: usage, version, or an error with acrn-dm's text and exit code. */
@@ -75,7 +79,7 @@ const LONG_OPTIONS: readonly LongOption[] = [
   takes('vsbl'), takes('part_info'), flag('enable_trusty'), flag('debugexit'), takes('intr_monitor'), takes('virtio_poll'), takes('vtpm2'), takes('ovmf'),
   takes('mac_seed'), flag('lapic_pt'), flag('rtvm'), takes('logger_setting'), takes('pm_notify_channel'), takes('pm_by_vuart'), flag('windows'),
   takes('cpu_affinity'), takes('apcidev_pt'), takes('acpidev_pt'), takes('mmiodev_pt'), flag('psram'),
-  takes('cpu_model'),
+  takes('cpu_model'), takes('jit'),
 ];
 
 /** Options that ask for something the emulated NUC cannot give. */
@@ -101,7 +105,7 @@ const NO_EFFECT: Readonly<Record<string, string>> = {
 const USAGE = `Usage: ${PROGRAM} [-hAWYv] [-B bootargs] [-E elf_image_path]
        [-G GVT_args] [-i ioc_mediator_parameters] [-k kernel_image_path]
        [-l lpc] [-m mem] [-r ramdisk_image_path]
-       [-s pci] [-U uuid] [--debugexit] [--cpu_affinity pCPUs] [--cpu_model model] <vm>
+       [-s pci] [-U uuid] [--debugexit] [--cpu_affinity pCPUs] [--cpu_model model] [--jit mode] <vm>
        -A: create ACPI tables
        -B: bootargs for kernel
        -E: elf image path
@@ -120,6 +124,7 @@ const USAGE = `Usage: ${PROGRAM} [-hAWYv] [-B bootargs] [-E elf_image_path]
        --debugexit: enable debug exit function
        --cpu_affinity: list of pCPUs assigned to this VM
        --cpu_model: v1, v2 or nuc (this program's own)
+       --jit: off, on, or check: compare compiled code with the interpreter (this program's own)
        --intr_monitor, --virtio_poll, --mac_seed, --lapic_pt, --rtvm, --logger_setting,
        --pm_notify_channel, --pm_by_vuart, --windows, --part_info: accepted, no effect
        --vsbl, --ovmf, --enable_trusty, --vtpm2, --apcidev_pt, --mmiodev_pt, --psram: not supported`;
@@ -228,6 +233,10 @@ function applyOption(options: AcrnDmOptions, notices: string[], key: string, val
     case 'cpu_model':
       if (value !== 'v1' && value !== 'v2' && value !== 'nuc') throw errx(`invalid cpu_model '${value}': v1, v2 or nuc`);
       options.cpuModel = value;
+      return;
+    case 'jit':
+      if (value !== 'off' && value !== 'on' && value !== 'check') throw errx(`invalid jit mode '${value}': off, on or check`);
+      options.jit = value;
       return;
   }
   throw new Error(`option ${key} is in no table`);

@@ -37,6 +37,8 @@ export const start: PcpuSoftware = (pcpu: Pcpu) => {
           return assigned().run();
         } catch (error) {
           throw new Error(assigned().describe(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+        } finally {
+          if (core.lockStep !== undefined) pcpu.log(`pCPU${pcpu.pcpuId}: ${core.lockStep.summary()}`);
         }
       case 'reset': assigned().reset(); return undefined;
       case 'destroy': vcpu = undefined; return undefined;
