@@ -106,7 +106,7 @@ export class PcpuPool {
   async #core(): Promise<CoreParts> {
     const { parts, module: compiling } = this.#board;
     const module = await compiling;
-    if (parts.jit !== 'on') return { module, compiler: undefined };
+    if (parts.jit === 'off') return { module, compiler: undefined };
     this.#compiler ??= new CompilerService(module, parts.memory, this.#log);
     return { module, compiler: this.#compiler.connect() };
   }
