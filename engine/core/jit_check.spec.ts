@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { EXIT, loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
 import { JitDifference } from './jit/check.ts';
-import { CODE, DATA, JitMachine } from './jit_test_machine.ts';
+import { DATA, JitMachine } from './jit_test_machine.ts';
 
 const { BUDGET, HLT } = EXIT;
 let module: WebAssembly.Module;
