@@ -1,0 +1,61 @@
+/**
+ * Mixed load for a long time with the JIT on: the same work gives the same results in every round, and the engine's
+ * resident memory stays where it is after warming up. `ACRN_TEST_SOAK_MINUTES=60` says for how long.
+ */
+import { readFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { acrnDm, openPty, sampleArguments, workplace } from './harness.ts';
+
+const PROMPT = /uos:[^\n]*# /;
+const minutes = Number(process.env['ACRN_TEST_SOAK_MINUTES'] ?? 0);
+/** Growth of resident memory that is borne between the end of the warm-up and the end. */
+const MOST_GROWTH = 1.05;
+/** Part of the time that counts as warm-up. */
+const WARM_UP = 0.25;
+
+/** Computing, memory, processes, pipes, files on the disk, text. Each prints something that is the same every time. */
+const LOAD = [
+  'seq 1 20000 | sha256sum',
+  'dd if=/dev/zero bs=1M count=24 2>/dev/null | md5sum',
+  'seq 1 3000 | sort -r | sort -n | sha1sum',
+  'i=0; while [ $i -lt 60 ]; do /bin/true; i=$((i + 1)); done; echo $i',
+  'seq 1 40000 | gzip -c | gunzip -c | cksum',
+  'seq 1 60000 > /root/soak && sync && cksum < /root/soak && rm /root/soak',
+  'awk "BEGIN { s = 0; for (i = 0; i < 60000; i++) s += i % 7 * 1.5; print s }"',
+  'echo "scale=60; 2^0.5; 355/113" | bc',
+  'find /bin | sort | tr a-z A-Z | sed "s/B/b/g" | cksum',
+];
+
+/** Resident memory of a process, MiB. */
+function residentMib(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+}
+
+test.skipIf(minutes === 0)(`mixed load for ${minutes} minutes`, { timeout: (minutes + 20) * 60_000 }, async () => {
+  const { image, env } = workplace();
+  const run = acrnDm(['--jit=on', ...sampleArguments(image, { memory: '256M' })], env);
+  onTestFinished(() => { run.process.kill('SIGKILL'); });
+  const tty = await openPty(run);
+  await tty.transcript.expect(PROMPT);
+  const lines = (text: string): string => text.split('\n').filter((line) => !line.includes('done:')).join('\n');
+  const begin = performance.now();
+  const elapsed = (): number => (performance.now() - begin) / 60_000;
+  let first: string[] | undefined;
+  let warm = 0;
+  let most = 0;
+  let rounds = 0;
+  while (elapsed() < minutes) {
+    const results: string[] = [];
+    for (const command of LOAD) results.push(lines(await tty.command(command)));
+    expect(results).toEqual(first ??= results);
+    rounds += 1;
+    const resident = residentMib(run.process.pid!);
+    if (elapsed() < minutes * WARM_UP || warm === 0) warm = resident;
+    most = Math.max(most, resident);
+    console.log(`round ${rounds}, ${elapsed().toFixed(1)} min: ${resident.toFixed(1)} MiB resident`);
+  }
+  expect(residentMib(run.process.pid!)).toBeLessThan(warm * MOST_GROWTH);
+  tty.type('poweroff\n');
+  expect(await run.exit).toBe(0);
+  tty.close();
+});
