@@ -37,6 +37,7 @@ export class CharStream implements CharBackend {
   #stream: Duplex | undefined;
   #sink: Sink | undefined;
   #writing = false;
+  #pumpDue: NodeJS.Immediate | undefined;
   #guestPaused = false;
   #progressAt = 0;
   /** Somebody was told that the peer is busy, and waits for its wake. */
@@ -114,8 +115,17 @@ export class CharStream implements CharBackend {
     if (this.error !== undefined && this.#stream === undefined) return -1;
     if (this.#stream === undefined) return 0;
     this.#output.push(bytes);
-    this.#pump();
+    this.#pumpSoon();
     return bytes.length;
+  }
+
+  /** After the device's turn: its guest has its buffers back by then, and pieces that come together leave together. */
+  #pumpSoon(): void {
+    if (this.#writing || this.#pumpDue !== undefined) return;
+    this.#pumpDue = setImmediate(() => {
+      this.#pumpDue = undefined;
+      this.#pump();
+    });
   }
 
   get busy(): boolean {

@@ -45,7 +45,12 @@ export class Doorbell {
     // What came before ARMED was set rang no bell.
     if (this.#poll()) { this.#disarm(); this.#lastWork = this.#nowNs(); setImmediate(() => void this.#serve()); return; }
     const wait = Atomics.waitAsync(this.#words, BOARD.DOORBELL / 4, seen);
-    if (wait.async) void wait.value.then(() => { this.#linger.slept(this.#doubles[BOARD.RUNG_NS / 8] - this.#lastWork); return this.#serve(); });
+    const asleep = this.#nowNs();
+    if (wait.async) void wait.value.then(() => {
+      const rung = this.#doubles[BOARD.RUNG_NS / 8];
+      this.#linger.slept(rung - this.#lastWork, rung - asleep);
+      return this.#serve();
+    });
     else setImmediate(() => void this.#serve());
   }
 

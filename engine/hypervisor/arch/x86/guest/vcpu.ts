@@ -351,13 +351,15 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
     }
     if (spinUntil >= deadline) return;
     this.#sampleCpuTime(now, false);
+    const asleep = this.host.timeNs();
     const sleeping = (this.#area + VCPU.SLEEPING) / 4;
     Atomics.store(this.shared.words, sleeping, 1);
     // Short of the deadline by what the host's sleep is late; the rest is spun.
     Atomics.wait(this.#events, this.#eventIndex, flags, Math.min(MAX_SLEEP_MS, (deadline - spinUntil - SPIN_NS) / 1e6));
     Atomics.store(this.shared.words, sleeping, 0);
     const isPosted = Atomics.load(this.#events, this.#eventIndex) !== flags;
-    this.#linger.slept(isPosted ? this.shared.doubles[(this.#area + VCPU.POSTED_NS) / 8] - now : left);
+    const waited = isPosted ? this.shared.doubles[(this.#area + VCPU.POSTED_NS) / 8] - now : left;
+    this.#linger.slept(waited, waited - (asleep - now));
   }
 
   #sampleCpuTime(now: number, always: boolean): void {
