@@ -19,11 +19,11 @@ const LOAD = [
   'dd if=/dev/zero bs=1M count=24 2>/dev/null | md5sum',
   'seq 1 3000 | sort -r | sort -n | sha1sum',
   'i=0; while [ $i -lt 60 ]; do /bin/true; i=$((i + 1)); done; echo $i',
-  'seq 1 40000 | gzip -c | gunzip -c | cksum',
-  'seq 1 60000 > /root/soak && sync && cksum < /root/soak && rm /root/soak',
+  'seq 1 40000 | gzip -c | gunzip -c | md5sum',
+  'seq 1 60000 > /root/soak && sync && md5sum < /root/soak && rm /root/soak',
   'awk "BEGIN { s = 0; for (i = 0; i < 60000; i++) s += i % 7 * 1.5; print s }"',
-  'echo "scale=60; 2^0.5; 355/113" | bc',
-  'find /bin | sort | tr a-z A-Z | sed "s/B/b/g" | cksum',
+  'echo "scale=60; sqrt(2); 355/113" | bc',
+  'find /bin | sort | tr a-z A-Z | sed "s/B/b/g" | md5sum',
 ];
 
 /** Resident memory of a process, MiB. */
@@ -37,7 +37,11 @@ test.skipIf(minutes === 0)(`mixed load for ${minutes} minutes`, { timeout: (minu
   onTestFinished(() => { run.process.kill('SIGKILL'); });
   const tty = await openPty(run);
   await tty.transcript.expect(PROMPT);
-  const lines = (text: string): string => text.split('\n').filter((line) => !line.includes('done:')).join('\n');
+  /** What a command prints; its lines are marked, because the terminal shows the (wrapped) command line as well. */
+  const output = async (command: string): Promise<string> => {
+    const shown = await tty.command(`(${command}) 2>&1 | sed "s/^/= /"`);
+    return shown.split('\n').filter((line) => line.startsWith('= ')).map((line) => `${line.slice(2)}\n`).join('');
+  };
   const begin = performance.now();
   const elapsed = (): number => (performance.now() - begin) / 60_000;
   let first: string[] | undefined;
@@ -46,8 +50,10 @@ test.skipIf(minutes === 0)(`mixed load for ${minutes} minutes`, { timeout: (minu
   let rounds = 0;
   while (elapsed() < minutes) {
     const results: string[] = [];
-    for (const command of LOAD) results.push(lines(await tty.command(command)));
+    for (const command of LOAD) results.push(await output(command));
+    if (first === undefined) console.log(results.join(''));
     expect(results).toEqual(first ??= results);
+    expect(results.join('')).not.toContain('not found');
     rounds += 1;
     const resident = residentMib(run.process.pid!);
     if (elapsed() < minutes * WARM_UP || warm === 0) warm = resident;
