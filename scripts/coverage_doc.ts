@@ -9,7 +9,7 @@ import { TRANSLATED, isTransfer } from '../engine/core/jit/rows.ts';
 import type { Instruction } from '../engine/core/jit/instruction.ts';
 import type { OpcodeFamily, OpcodeRow } from '../engine/core/tables/opcode_row.ts';
 import { loadFamilies } from '../engine/core/tables/opcodes/index.ts';
-import { readResults, type Results } from '../test/differential/results.ts';
+import { casesOf, mismatchesOf, opsOf, readResults, type NativeRun, type Results } from '../test/differential/results.ts';
 
 const document = new URL('../docs/cpu-coverage.md', import.meta.url);
 
@@ -36,10 +36,13 @@ function inJit(op: string): string {
 
 function summary(results: Results): string[] {
   const lines: string[] = [];
-  const { native, decoder, fuzz } = results;
-  if (native) {
-    lines.push(`| Instructions against the host processor: registers, flags, MXCSR, x87 state, memory, faults | ${number(native.cases)} cases, ${number(Object.values(native.classes).reduce((n, c) => n + c.mismatches, 0))} mismatches | \`node test/differential/run.ts --cases ${native.cases} --seed ${native.seed}\` |`);
-  }
+  const { native, nativeJit, native16, decoder, fuzz } = results;
+  const compared = (what: string, option: string, run: NativeRun | undefined): void => {
+    if (run) lines.push(`| ${what} | ${number(casesOf(run))} cases, ${number(mismatchesOf(run))} mismatches | \`node test/differential/run.ts --cases ${casesOf(run)} --seed ${run.seed}${option}\` |`);
+  };
+  compared('Instructions in 64- and 32-bit code against the host processor: registers, flags, MXCSR, x87 state, memory, faults, alignment checks', '', native);
+  compared('The same with compiled code', ' --jit', nativeJit);
+  compared('16-bit code in segments of a local descriptor table, offsets beyond their limits', ' --bits16', native16);
   if (decoder) {
     lines.push(`| Decoder against iced-x86: lengths and undefined encodings of every opcode map, prefixes at random; operands, sizes and immediates of ${number(decoder.records)} instructions | ${number(decoder.cases)} byte strings, ${number(decoder.mismatches)} mismatches | \`node test/differential/decoder.ts --cases ${decoder.cases} --seed ${decoder.seed}\` |`);
   }
@@ -49,7 +52,7 @@ function summary(results: Results): string[] {
   return lines;
 }
 
-function familyTable({ family, rows }: OpcodeFamily, results: Results): string[] {
+function familyTable({ family, rows }: OpcodeFamily, counted: ReadonlyMap<string, number>): string[] {
   const ops = new Map<string, OpcodeRow[]>();
   for (const row of rows) ops.set(row.op, [...(ops.get(row.op) ?? []), row]);
   const executed = inInterpreter(family) ? 'yes' : 'no';
@@ -58,7 +61,7 @@ function familyTable({ family, rows }: OpcodeFamily, results: Results): string[]
     `## ${TITLES[family] ?? family}`, '',
     '| Instruction | Encoding | Operands | Feature | Interpreter | JIT | Cases |', '|---|---|---|---|---|---|---:|',
     ...[...ops].map(([op, forms]) => {
-      const cases = results.native?.ops[op];
+      const cases = counted.get(op);
       const name = op.split('_')[0];
       const encodings = forms.length > 4 ? `${forms[0].encoding} ... ${forms[forms.length - 1].encoding}` : join(forms.map((f) => f.encoding));
       return `| ${name}${name === op ? '' : ` <sub>${op}</sub>`} | ${encodings} | ${join(forms.map((f) => f.operands))} | ${join(forms.map((f) => f.feature ?? ''))} | ${executed} | ${inJit(op)} | ${cases === undefined ? 'S' : number(cases)} |`;
@@ -72,7 +75,9 @@ export async function coverageDocument(): Promise<string> {
   const families = await loadFamilies();
   const results = readResults();
   const ops = new Set(families.flatMap((f) => f.rows.map((r) => r.op)));
-  const compared = [...ops].filter((op) => results.native?.ops[op] !== undefined).length;
+  const counted = new Map<string, number>();
+  for (const run of [results.native, results.nativeJit, results.native16]) for (const [op, n] of run ? opsOf(run) : []) counted.set(op, (counted.get(op) ?? 0) + n);
+  const compared = [...ops].filter((op) => counted.has(op)).length;
   const native = [...ops].filter((op) => inJit(op) === 'native').length;
   return [
     '# Instructions, and how each is tested', '',
@@ -81,10 +86,10 @@ export async function coverageDocument(): Promise<string> {
     `the JIT translates ${number(native)}, in all or some of their forms, and calls the interpreter for the others. ${number(compared)} are compared with a real processor.`, '',
     '| Test | Last recorded run | Again |', '|---|---|---|',
     ...summary(results), '',
-    'Cases: runs on the host processor and on the interpreter with the same outcome, alone or in sequences. Flags and results that the SDM leaves undefined',
+    'Cases: runs on the host processor and on the core with the same outcome, alone or in sequences. Flags and results that the SDM leaves undefined',
     'are not compared; transcendental x87 functions may differ by one unit in the last place, RCP and RSQRT within the SDM\'s bound.',
     'S: not comparable in user mode (privileged, or touching the host\'s kernel, clocks or tables): tested by the specs of `engine/core` and by `test/kernels`.', '',
-    ...families.flatMap((f) => familyTable(f, results)),
+    ...families.flatMap((f) => familyTable(f, counted)),
   ].join('\n');
 }
 

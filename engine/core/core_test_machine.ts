@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { Core, createMemory, EXIT, loadCoreModule, wroteMemory } from './core.ts';
+import { Core, createMemory, EXIT, loadCoreModule, wroteMemory, type CoreOptions } from './core.ts';
 import { S } from './gen/state.ts';
 import { layout } from './tables/layout.ts';
 
@@ -24,9 +24,10 @@ export class CoreTestMachine {
   onExit: (reason: number) => number = () => 2;
   #now = 0;
 
-  constructor(module: WebAssembly.Module, ramBytes = 8 << 20) {
-    const memory = createMemory(ramBytes);
-    this.core = new Core(module, memory, 0, { vmexit: (reason) => { this.exits.push(reason); return this.onExit(reason); }, timeNs: () => (this.#now += 1000) });
+  /** `place`: another pCPU of a memory that is there already. */
+  constructor(module: WebAssembly.Module, ramBytes = 8 << 20, options: CoreOptions = {}, place?: { memory: WebAssembly.Memory; pcpuId: number }) {
+    const memory = place?.memory ?? createMemory(ramBytes);
+    this.core = new Core(module, memory, place?.pcpuId ?? 0, { vmexit: (reason) => { this.exits.push(reason); return this.onExit(reason); }, timeNs: () => (this.#now += 1000) }, options);
     this.ram = new Uint8Array(memory.buffer, layout.RAM_BASE, ramBytes);
     this.data = new DataView(memory.buffer, layout.RAM_BASE, ramBytes);
     this.core.reset();

@@ -46,10 +46,10 @@ export function difference(info: CaseInfo, mode: number, host: Buffer, ours: Buf
   const flags = Number(host.readBigUInt64LE(h + OUT.RFLAGS)) & mask, ourFlags = Number(ours.readBigUInt64LE(o + OUT.RFLAGS)) & mask;
   if (flags !== ourFlags) out.push(`flags ${flagNames(flags)}, got ${flagNames(ourFlags)}`);
   if (!info.undefinedResult) {
-    const count = mode === 1 ? 8 : 16;
+    const count = mode === 0 ? 16 : 8;
     for (let i = 0; i < count; i += 1) {
       const a = host.readBigUInt64LE(h + OUT.GPR + i * 8), b = ours.readBigUInt64LE(o + OUT.GPR + i * 8);
-      if (mode === 1 ? BigInt.asUintN(32, a) !== BigInt.asUintN(32, b) : a !== b) out.push(`${GPR_NAMES[i]} ${hex(a)}, got ${hex(b)}`);
+      if (mode === 0 ? a !== b : BigInt.asUintN(32, a) !== BigInt.asUintN(32, b)) out.push(`${GPR_NAMES[i]} ${hex(a)}, got ${hex(b)}`);
     }
   }
   if (mode === 0) {
@@ -69,7 +69,7 @@ function compareFx(info: CaseInfo, mode: number, faulted: boolean, host: Buffer,
   if (mxcsr !== ourMxcsr) out.push(`mxcsr ${hex(mxcsr)}, got ${hex(ourMxcsr)}`);
   // Whether the x87 state has become MMX state before the operand faults is the processor's choice.
   if (!(faulted && info.ops.some((op) => /MMX|2PI|PI2|DQ2Q|Q2DQ|^MOVNTQ$|^PSHUFW$|^MASKMOVQ$/.test(op)))) compareX87(info, host, ours, h, o, out);
-  const registers = mode === 1 ? 8 : 16;
+  const registers = mode === 0 ? 16 : 8;
   if (host.compare(ours, o + FX.XMM, o + FX.XMM + registers * 16, h + FX.XMM, h + FX.XMM + registers * 16) === 0) return;
   for (let i = 0; i < registers; i += 1) {
     const at = FX.XMM + i * 16;

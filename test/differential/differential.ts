@@ -46,6 +46,8 @@ export interface Options {
   readonly op?: string;
   /** Mismatches kept for each op. */
   readonly keep: number;
+  /** 16-bit code only. */
+  readonly bits16?: boolean;
   /** With compiled code in place of the interpreter. */
   readonly jit?: boolean;
   /** Another build of the core than build/core.wasm. */
@@ -64,6 +66,7 @@ export async function runDifferential(options: Options): Promise<{ classes: Clas
   const module = options.core === undefined ? await loadCoreModule() : await WebAssembly.compile(new Uint8Array(await readFile(options.core)));
   const interpreter = new Interpreter(module, options.jit ? 'on' : 'off');
   const loaded = await loadSources(hostFeatures());
+  if (options.bits16) loaded.sources = loaded.sources.map((s) => ({ family: s.family, forms: s.forms.filter((f) => f.row.mode !== 'o64' && f.rexW !== 'W1') }));
   let sources = loaded.sources.filter((s) => options.family === undefined || s.family === options.family);
   if (options.op !== undefined) {
     sources = sources.map((s) => ({ family: s.family, forms: s.forms.filter((f) => f.row.op === options.op) })).filter((s) => s.forms.length > 0);
@@ -86,13 +89,13 @@ export async function runDifferential(options: Options): Promise<{ classes: Clas
   const single = inSequences ? Math.ceil(options.cases * (1 - SEQUENCE_SHARE)) : options.cases;
   for (const [source, cases] of share(sources, single)) {
     // every form in turn at first, then at random
-    runClass(source.family, cases, (batch, at, r) => generateCase(batch, source, at < source.forms.length ? source.forms[at] : r.pick(source.forms), r));
+    runClass(source.family, cases, (batch, at, r) => generateCase(batch, source, at < source.forms.length ? source.forms[at] : r.pick(source.forms), r, options.bits16));
   }
   if (inSequences) {
     for (const kind of SEQUENCES.filter((k) => options.family === undefined || options.family === k)) {
       const pool = sequencePool(loaded.sources, kind);
       const cases = Math.ceil(options.cases * (options.family === undefined ? SEQUENCE_SHARE / SEQUENCES.length : 1));
-      runClass(kind, cases, (batch, _, r) => generateSequence(batch, kind, pool, r));
+      runClass(kind, cases, (batch, _, r) => generateSequence(batch, kind, pool, r, options.bits16));
     }
   }
   return { classes, lacking: loaded.lacking, compiledCases: interpreter.compiledCases };
@@ -128,7 +131,8 @@ function hash(text: string): number {
 const formatter = new Formatter(FormatterSyntax.Intel);
 
 export function disassemble(code: Buffer, mode: number): string {
-  const decoder = new Decoder(mode === 1 ? 32 : 64, code, DecoderOptions.None);
+  const bits = [64, 32, 16][mode];
+  const decoder = new Decoder(bits, code, DecoderOptions.None);
   decoder.ip = BigInt(CODE_ADDRESS);
   const lines: string[] = [];
   while (decoder.canDecode) {
@@ -137,7 +141,7 @@ export function disassemble(code: Buffer, mode: number): string {
     instruction.free();
   }
   decoder.free();
-  return `${mode === 1 ? '32-bit ' : ''}${lines.join(' | ')}`;
+  return `${bits === 64 ? '' : `${bits}-bit `}${lines.join(' | ')}`;
 }
 
 /** The state a case begins with: what is not zero. */

@@ -4,8 +4,9 @@
  * @spec SDM vol. 2, chapter 2
  */
 import { IMM, PREFIX, SIZE, type Form } from '../../engine/core/tables/encoding.ts';
-import { CODE_ADDRESS, WINDOW_ADDRESS, WINDOW_BYTES, windowCrossing } from './case.ts';
+import { CODE_ADDRESS, DATA_PAGE, WINDOW_ADDRESS, WINDOW_BYTES, windowCrossing } from './case.ts';
 import { Random, integer } from './random.ts';
+import { stackAddress } from './state.ts';
 
 const MASK64 = 0xffff_ffff_ffff_ffffn;
 const MASK32 = 0xffff_ffffn;
@@ -59,6 +60,7 @@ export class Encoder {
     this.#r = r;
     this.#gpr = gpr;
     this.#pinned = pinned;
+    if (mode === 2) this.#segmentBase = BigInt(DATA_PAGE);
   }
 
   encode(family: string): Buffer {
@@ -93,7 +95,7 @@ export class Encoder {
     const extend = long && r.chance(0.4);
     const regHigh = extend ? r.below(2) : 0, indexHigh = extend ? r.below(2) : 0, rmHigh = extend ? r.below(2) : 0;
     const d64 = long && (form.row.mode === 'd64' || form.row.mode === 'f64');
-    this.operandBytes = form.size === SIZE.b ? 1 : form.size === SIZE.w ? 2 : w !== 0 ? 8 : p66 ? 2 : d64 ? 8 : 4;
+    this.operandBytes = form.size === SIZE.b ? 1 : form.size === SIZE.w ? 2 : w !== 0 ? 8 : p66 !== (this.#mode === 2) ? 2 : d64 ? 8 : 4;
 
     const reg = form.digit >= 0 ? form.digit : r.below(8);
     const rm = form.rm >= 0 ? form.rm : r.below(8);
@@ -109,7 +111,7 @@ export class Encoder {
         tail.push(0xc0 | (reg << 3) | rm);
       }
     }
-    const immediates = this.#immediates(p66, w, address67);
+    const immediates = this.#immediates(p66 !== (this.#mode === 2), w, address67);
 
     const head: number[] = [...prefixes];
     if (vex) {
@@ -152,10 +154,10 @@ export class Encoder {
       if (at >= 0 && at + 8 <= WINDOW_BYTES) window.writeBigUInt64LE(this.#codePointer(), at);
     };
     if (this.target !== 0) put(this.target);
-    put(Number(this.#gpr[RSP] & MASK32));
+    put(stackAddress(this.#gpr, this.#mode));
   }
 
-  #codePointer(): bigint { return BigInt(CODE_ADDRESS + 64 + this.#r.below(100)); }
+  #codePointer(): bigint { return BigInt(CODE_ADDRESS + 64 + this.#r.below(100)) & (this.#mode === 2 ? 0xffffn : MASK64); }
 
   #ripAt = -1;
 
@@ -173,7 +175,8 @@ export class Encoder {
   /** ModRM, SIB and displacement for an address in the window; sets the registers to suit. */
   #memory(address67: boolean, x: number, b: number): { mod: number; rm: number; bytes: number[]; x: number; b: number } {
     const r = this.#r, long = this.#mode === 0;
-    if (address67 && !long) { // below 64 KiB, where nothing is: the page fault tells the address
+    if (this.#mode === 2 && !address67) return this.#memory16(x, b);
+    if (address67 && this.#mode === 1) { // below 64 KiB, where nothing is: the page fault tells the address
       this.target = 0;
       const mod = r.below(3), rm = r.below(8);
       const bytes = mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0;
@@ -218,6 +221,29 @@ export class Encoder {
     return { mod, rm: 4, bytes: [(scale << 6) | (index << 3) | base, ...dispBytes], x, b };
   }
 
+  /** 16-bit ModRM for an offset in the window, or at the segment's end. */
+  #memory16(x: number, b: number): { mod: number; rm: number; bytes: number[]; x: number; b: number } {
+    const r = this.#r;
+    this.target = this.#target();
+    let offset = this.target - DATA_PAGE;
+    if (r.chance(0.02)) {
+      offset = 0xffff - r.below(8);
+      this.target = 0;
+    }
+    const le16 = (v: number): number[] => [v & 255, (v >> 8) & 255];
+    const registers = [[RBX, RSI], [RBX, RDI], [RBP, RSI], [RBP, RDI], [RSI], [RDI], [RBP], [RBX]];
+    const mod = r.below(3);
+    const rm = r.below(8);
+    const used = registers[rm];
+    if (this.#absolute || r.chance(0.15) || (mod === 0 && rm === 6) || used.some((register) => this.#pinned.has(register))) return { mod: 0, rm: 6, bytes: le16(offset), x, b };
+    const disp = mod === 0 ? 0 : mod === 1 ? r.below(256) - 128 : r.below(0x1_0000);
+    const junk = (): bigint => (r.chance(0.5) ? BigInt((r.u32() & 0xffff_0000) >>> 0) : 0n);
+    const step = used.length === 2 ? r.below(0x1_0000) : 0;
+    if (used.length === 2) this.#gpr[used[1]] = BigInt(step) | junk();
+    this.#gpr[used[0]] = BigInt((offset - disp - step) & 0xffff) | junk();
+    return { mod, rm, bytes: mod === 0 ? [] : mod === 1 ? [disp & 255] : le16(disp), x, b };
+  }
+
   /** Now and then an address that is not there, or not canonical. */
   #wild(register: number): void {
     if (!this.#r.chance(0.01)) return;
@@ -225,7 +251,8 @@ export class Encoder {
     this.target = 0;
   }
 
-  #immediates(p66: boolean, w: number, address67: boolean): number[] {
+  /** `word`: the operand size is 16 bits. */
+  #immediates(word: boolean, w: number, address67: boolean): number[] {
     const r = this.#r;
     const bytes = (n: number, value = integer(r)): number[] => {
       this.immediate = value & ((1n << BigInt(8 * n)) - 1n);
@@ -237,12 +264,13 @@ export class Encoder {
       case IMM.iwib: return [...bytes(2, BigInt(r.below(200))), r.below(r.chance(0.5) ? 1 : 40)];
       case IMM.id: return bytes(4);
       case IMM.io: return bytes(8);
-      case IMM.iz: return bytes(p66 && w === 0 ? 2 : 4);
-      case IMM.iv: return bytes(w !== 0 ? 8 : p66 ? 2 : 4);
+      case IMM.iz: return bytes(word && w === 0 ? 2 : 4);
+      case IMM.iv: return bytes(w !== 0 ? 8 : word ? 2 : 4);
       case IMM.cb: return bytes(1, BigInt(r.below(100)));
-      case IMM.cz: return bytes(4, BigInt(r.below(200)));
+      case IMM.cz: return bytes(this.#mode === 2 ? 2 : 4, BigInt(r.below(200)));
       case IMM.mo: {
         this.target = this.#target();
+        if (this.#mode === 2 && !address67) return bytes(2, BigInt(this.target - DATA_PAGE));
         if (this.#mode === 1 && address67) { this.target = 0; return bytes(2); }
         return bytes(this.#mode === 0 && !address67 ? 8 : 4, (BigInt(this.target) - this.#segmentBase) & MASK64);
       }

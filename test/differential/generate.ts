@@ -4,7 +4,8 @@
  *
  * @cover #Y prefixes, REX, VEX, all ModRM addressing forms, faulting operands, 64-bit and compatibility mode
  *        #Y FS- and GS-relative operands, operands across pages, 16-bit addressing (in 32-bit code, where it faults or is LEA's)
- *        #N system instructions, segment loads, 16-bit code
+ *        #Y 16-bit code, with offsets beyond the segments' limits
+ *        #N system instructions, segment loads
  */
 import type { OpcodeRow } from '../../engine/core/tables/opcode_row.ts';
 import { parseRow, type Form } from '../../engine/core/tables/encoding.ts';
@@ -12,7 +13,7 @@ import { loadFamilies } from '../../engine/core/tables/opcodes/index.ts';
 import { Batch, CODE_BYTES, IN, WINDOW_ADDRESS, WINDOW_BYTES, type CaseInfo } from './case.ts';
 import { Encoder } from './encode.ts';
 import { Random, integer } from './random.ts';
-import { fillState } from './state.ts';
+import { fillState, stackAddress } from './state.ts';
 import { STATUS, undefinedAfter } from './undefined.ts';
 
 /** Ops that cannot be compared: they reach the host's kernel, its clocks or its descriptor tables. */
@@ -42,9 +43,9 @@ export async function loadSources(hostFeatures: ReadonlySet<string>): Promise<{ 
 }
 
 /** Appends a case of `form` to the batch. */
-export function generateCase(batch: Batch, source: Source, form: Form, r: Random): void {
+export function generateCase(batch: Batch, source: Source, form: Form, r: Random, bits16 = false): void {
   const { row } = form;
-  const mode = row.mode === 'i64' ? 1 : row.mode === 'o64' || form.rexW === 'W1' ? 0 : r.chance(0.2) ? 1 : 0;
+  const mode = bits16 ? 2 : row.mode === 'i64' ? 1 : row.mode === 'o64' || form.rexW === 'W1' ? 0 : r.chance(0.2) ? 1 : 0;
   const o = batch.offset(batch.count);
   const b = batch.bytes;
   b.fill(0, o, o + CODE_BYTES);
@@ -58,7 +59,7 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   const encoder = new Encoder(form, mode, r, gpr, pinned);
   const bytes = encoder.encode(source.family);
   bytes.copy(b, o);
-  if (mode === 1) for (let i = 0; i < 16; i += 1) gpr[i] = i < 8 ? gpr[i] & 0xffff_ffffn : 0n;
+  if (mode !== 0) for (let i = 0; i < 16; i += 1) gpr[i] = i < 8 ? gpr[i] & 0xffff_ffffn : 0n;
   if (source.family === 'string') rflags = (rflags & ~0x400) | (r.chance(0.3) ? 0x400 : 0);
   b.writeUInt32LE(bytes.length, o + IN.LENGTH);
   b.writeUInt32LE(mode, o + IN.MODE);
@@ -68,7 +69,7 @@ export function generateCase(batch: Batch, source: Source, form: Form, r: Random
   b.writeBigUInt64LE(encoder.bases[1], o + IN.GS_BASE);
   encoder.pointers(b.subarray(o + IN.WINDOW, o + IN.BYTES), r);
   if (row.op === 'POPF') {
-    const at = Number(gpr[4] & 0xffff_ffffn) - WINDOW_ADDRESS;
+    const at = stackAddress(gpr, mode) - WINDOW_ADDRESS;
     if (at >= 0 && at + 8 <= WINDOW_BYTES) b.writeBigUInt64LE(BigInt((r.u32() & (r.chance(0.9) ? 0x3f_7fff : -1)) >>> 0), o + IN.WINDOW + at);
   }
   batch.infos.push(infoOf(source.family, form, encoder, gpr));

@@ -14,7 +14,7 @@ const CODE_HPA = 0x20_0000;
 const DATA_HPA = 0x20_1000;
 /** Of the second data page: not next to the first, so that what crosses pages shows. */
 const DATA2_HPA = 0x20_3000;
-const SELECTOR = { USER32: 0x23, USER_DATA: 0x2b, USER64: 0x33 } as const;
+const SELECTOR = { USER32: 0x23, USER_DATA: 0x2b, USER64: 0x33, CODE16: 0x07, DATA16: 0x0f } as const;
 const USER_PAGE = 7n; // present, writable, user
 const VECTOR_BP = 3;
 const VECTOR_GP = 13;
@@ -85,12 +85,24 @@ export class Interpreter {
       core.setU32(S.SEG_ATTR + i * 4, i === CS ? (mode === 0 ? 0xa0fb : 0xc0fb) : 0xc0f3);
       core.setU16(S.SEG_SELECTOR + i * 2, i === CS ? (mode === 0 ? SELECTOR.USER64 : SELECTOR.USER32) : SELECTOR.USER_DATA);
     }
+    if (mode === 2) this.#set16();
     for (const s of [FS, GS]) { // null selectors, of no matter in 64-bit mode
       core.setU16(S.SEG_SELECTOR + s * 2, 0);
       core.setU32(S.SEG_ATTR + s * 4, mode === 0 ? 0xc0f3 : UNUSABLE);
     }
     core.syncAfterStateWrite();
     this.#mode = mode;
+  }
+
+  /** 16-bit segments over the code page and what follows it, and over the data pages. */
+  #set16(): void {
+    const core = this.#core;
+    for (let i = 0; i < FS; i += 1) {
+      core.setU64(S.SEG_BASE + i * 8, BigInt(i === CS ? CODE_PAGE : DATA_PAGE));
+      core.setU32(S.SEG_LIMIT + i * 4, 0xffff);
+      core.setU32(S.SEG_ATTR + i * 4, i === CS ? 0xfb : 0xf3);
+      core.setU16(S.SEG_SELECTOR + i * 2, i === CS ? SELECTOR.CODE16 : SELECTOR.DATA16);
+    }
   }
 
   /** Runs a batch; the outcomes have the native helper's form. */
@@ -119,7 +131,7 @@ export class Interpreter {
     core.setU32(J.LEFT, NOT_ENTERED);
     const reason = core.run(10_000);
     if (core.u32(J.LEFT) !== NOT_ENTERED) this.compiledCases += 1;
-    this.#store(reason, length, out);
+    this.#store(reason, length, mode, out);
   }
 
 
@@ -137,18 +149,19 @@ export class Interpreter {
     if (mode !== this.#mode) this.#setMode(mode);
     core.setU64(S.SEG_BASE + FS * 8, input.readBigUInt64LE(o + IN.FS_BASE));
     core.setU64(S.SEG_BASE + GS * 8, input.readBigUInt64LE(o + IN.GS_BASE));
-    core.setU64(S.RIP, BigInt(CODE_ADDRESS));
+    core.setU64(S.RIP, BigInt(CODE_ADDRESS - (mode === 2 ? CODE_PAGE : 0)));
     core.setU32(S.INTERRUPTIBILITY, 0);
     core.setU32(S.EXIT_INTR_ERROR_CODE, 0);
     core.setFlags(Number(input.readBigUInt64LE(o + IN.RFLAGS)));
   }
 
-  #store(reason: number, length: number, out: Buffer): void {
+  #store(reason: number, length: number, mode: number, out: Buffer): void {
     const core = this.#core, state = this.#state, ram = this.#ram;
     const inFirst = windowCrossing < 0 ? WINDOW_BYTES : windowCrossing;
     const rip = core.u64(S.RIP);
     const vector = reason === EXIT.EXCEPTION_NMI ? core.u32(S.EXIT_INTR_INFO) & 0xff : 0x1000 + reason;
-    const ended = vector === VECTOR_GP && (rip < CODE_ADDRESS || rip >= CODE_ADDRESS + length) && rip >= CODE_PAGE && rip < CODE_PAGE + 4096 && ram[CODE_HPA + Number(rip) - CODE_PAGE] === HLT;
+    const at = mode === 2 ? rip + BigInt(CODE_PAGE) : rip;
+    const ended = vector === VECTOR_GP && (at < CODE_ADDRESS || at >= CODE_ADDRESS + length) && at >= CODE_PAGE && at < CODE_PAGE + 4096 && ram[CODE_HPA + Number(at) - CODE_PAGE] === HLT;
     out.writeUInt32LE(ended ? VECTOR_BP : vector, OUT.VECTOR);
     const isError = (core.u32(S.EXIT_INTR_INFO) & 0x800) !== 0;
     out.writeUInt32LE(isError ? core.u32(S.EXIT_INTR_ERROR_CODE) : 0, OUT.ERROR);

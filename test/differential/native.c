@@ -9,6 +9,7 @@
  * Input:  u32 count, u32 address of the window, then count * struct case_in.   Output: count * struct case_out.
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -26,6 +28,8 @@
 #define PAGE 4096
 #define WINDOW 1024
 #define HLT 0xf4 /* #GP at CPL 3; what follows the code */
+#define CODE16 0x07 /* selectors of the local descriptor table */
+#define DATA16 0x0f
 #define ENDLESS 0x1100 /* instead of a vector: the case does not end */
 #define FX_BYTES 416 /* FXSAVE image up to XMM15 */
 
@@ -33,7 +37,7 @@
 struct case_in {
   uint8_t code[64];
   uint32_t length;
-  uint32_t mode; /* 0: 64-bit, 1: 32-bit code segment */
+  uint32_t mode; /* 0: 64-bit, 1: 32-bit, 2: 16-bit code segment, whose segments begin at CODE_BASE and DATA_BASE */
   uint64_t gpr[16];
   uint64_t rflags;
   uint64_t fs_base; /* 64-bit code only: in 32-bit code FS and GS are null selectors */
@@ -101,9 +105,10 @@ static void load(ucontext_t *uc, const struct case_in *in) {
   memcpy(window, in->window, WINDOW);
   for (int i = 0; i < 16; i++) uc->uc_mcontext.gregs[order[i]] = (greg_t)in->gpr[i];
   uc->uc_mcontext.gregs[REG_EFL] = (greg_t)in->rflags;
-  uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(CODE_BASE + CODE_OFFSET);
+  uc->uc_mcontext.gregs[REG_RIP] = (greg_t)((in->mode == 2 ? 0 : CODE_BASE) + CODE_OFFSET);
   uint64_t csgsfs = (uint64_t)uc->uc_mcontext.gregs[REG_CSGSFS];
-  csgsfs = (csgsfs & ~0xfffful) | (in->mode != 0 ? 0x23 : 0x33);
+  uint64_t cs = in->mode == 2 ? CODE16 : in->mode != 0 ? 0x23 : 0x33, ss = in->mode == 2 ? DATA16 : 0x2b;
+  csgsfs = (csgsfs & 0x0000fffffffffffful & ~0xfffful) | cs | ss << 48;
   uc->uc_mcontext.gregs[REG_CSGSFS] = (greg_t)csgsfs;
   memcpy(fx, in->fx, FX_BYTES);
   *(uint64_t *)(fx + 512) |= 3; /* XSTATE_BV: x87 and SSE come from this image */
@@ -112,6 +117,7 @@ static void load(ucontext_t *uc, const struct case_in *in) {
 /* The case ran to its end when it stopped at a HLT that is not its own: told as vector 3. */
 static int ended(const ucontext_t *uc, const struct case_in *in) {
   uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+  if (in->mode == 2) rip += CODE_BASE;
   if (uc->uc_mcontext.gregs[REG_TRAPNO] != 13 || rip < CODE_BASE || rip >= CODE_BASE + PAGE) return 0;
   if (rip >= CODE_BASE + CODE_OFFSET && rip < CODE_BASE + CODE_OFFSET + in->length) return 0;
   return *(const uint8_t *)rip == HLT;
@@ -155,6 +161,8 @@ static void next(int sig, siginfo_t *info, void *context) {
   load(uc, &input[at]);
   /* NT and ID are not in the frame: what the handler returns with is what the case gets. */
   __builtin_ia32_writeeflags_u64(0x202 | (input[at].rflags & 0x204000));
+  /* Code that is not 64-bit needs usable data segments. Loading them leaves FS and GS alone. */
+  __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(input[at].mode == 2 ? DATA16 : 0x2b));
   if (has_bases) write_bases(input[at].fs_base, input[at].gs_base);
 }
 
@@ -175,6 +183,12 @@ int main(void) {
   if (mmap((void *)DATA_BASE, data_bytes, PROT_READ | PROT_WRITE, fixed, -1, 0) != (void *)DATA_BASE) return 2;
   memset((void *)CODE_BASE, HLT, PAGE);
 
+  struct user_desc code = {.entry_number = 0, .base_addr = CODE_BASE, .limit = 0xffff, .contents = MODIFY_LDT_CONTENTS_CODE, .useable = 1};
+  struct user_desc data = {.entry_number = 1, .base_addr = DATA_BASE, .limit = 0xffff, .contents = MODIFY_LDT_CONTENTS_DATA, .useable = 1};
+  int needed = 0;
+  for (uint32_t i = 0; i < count; i++) needed |= input[i].mode == 2;
+  if (needed && (syscall(SYS_modify_ldt, 0x11, &code, sizeof code) != 0 || syscall(SYS_modify_ldt, 0x11, &data, sizeof data) != 0)) return 3;
+
   has_bases = (getauxval(AT_HWCAP2) & 2) != 0;
   if (has_bases) {
     own_fs = read_fs();
@@ -187,7 +201,6 @@ int main(void) {
   struct sigaction action = {.sa_sigaction = next, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
   int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGVTALRM};
   for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
-  /* 32-bit code needs usable data segments; 64-bit code does not look at them. */
-  __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tint3" : : "r"(0x2b) : "memory");
+  __asm__ volatile("int3");
   return 2;
 }

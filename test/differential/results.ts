@@ -1,15 +1,20 @@
 /** results.json: what the last long runs compared. docs/cpu-coverage.md tells it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
+/** Instructions run on the host processor and on the core. */
+export interface NativeRun {
+  readonly seed: number;
+  /** By class: cases, and of these by op; a sequence counts for each of its instructions. */
+  readonly classes: Record<string, { readonly cases: number; readonly mismatches: number; readonly ops: Record<string, number> }>;
+}
+
 export interface Results {
-  /** Instructions run on the host processor and on the interpreter. */
-  native?: {
-    readonly seed: number;
-    readonly cases: number;
-    readonly classes: Record<string, { readonly cases: number; readonly mismatches: number }>;
-    /** Cases by op; a sequence counts for each of its instructions. */
-    readonly ops: Record<string, number>;
-  };
+  /** 64- and 32-bit code, interpreted. */
+  native?: NativeRun;
+  /** The same, compiled. */
+  nativeJit?: NativeRun;
+  /** 16-bit code, interpreted. */
+  native16?: NativeRun;
   /** Byte strings decoded by the core and by iced-x86. */
   decoder?: {
     readonly seed: number;
@@ -24,6 +29,15 @@ export interface Results {
     readonly instructions: number;
     readonly programs: number;
   };
+}
+
+export const casesOf = (run: NativeRun): number => Object.values(run.classes).reduce((n, c) => n + c.cases, 0);
+export const mismatchesOf = (run: NativeRun): number => Object.values(run.classes).reduce((n, c) => n + c.mismatches, 0);
+/** Cases by op over all classes. */
+export function opsOf(run: NativeRun): Map<string, number> {
+  const ops = new Map<string, number>();
+  for (const c of Object.values(run.classes)) for (const [op, n] of Object.entries(c.ops)) ops.set(op, (ops.get(op) ?? 0) + n);
+  return ops;
 }
 
 const file = new URL('results.json', import.meta.url);

@@ -1,8 +1,9 @@
 /**
- * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE] [--jit] [--record]
+ * node test/differential/run.ts [--cases N] [--seed S] [--class NAME] [--op NAME] [--show N] [--keep N] [--state] [--core FILE] [--jit | --bits16] [--record]
  *
- * Compares the interpreter, or with --jit compiled code, with the host processor and prints a table by class and the first mismatches. --record keeps
- * the counts in results.json; of one class run again with the same seed, in place of what it was.
+ * Compares the interpreter, or with --jit compiled code, with the host processor: 64- and 32-bit code, or with --bits16
+ * 16-bit code in segments of a local descriptor table. Prints a table by class and the
+ * first mismatches. --record keeps the counts in results.json, of one class in place of what it was with the same seed.
  */
 import { parseArgs } from 'node:util';
 import { runDifferential } from './differential.ts';
@@ -13,7 +14,7 @@ const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, class: { type: 'string' }, op: { type: 'string' },
     show: { type: 'string', default: '20' }, keep: { type: 'string', default: '2' }, state: { type: 'boolean', default: false }, core: { type: 'string' },
-    jit: { type: 'boolean', default: false }, record: { type: 'boolean', default: false },
+    jit: { type: 'boolean', default: false }, bits16: { type: 'boolean', default: false }, record: { type: 'boolean', default: false },
   },
 });
 const reason = nativeUnavailable();
@@ -23,7 +24,7 @@ if (reason !== null) {
 }
 const started = Date.now();
 const { classes, lacking, compiledCases } = await runDifferential({
-  cases: Number(values.cases), seed: Number(values.seed), family: values.class, op: values.op, keep: Number(values.keep), core: values.core, jit: values.jit,
+  cases: Number(values.cases), seed: Number(values.seed), family: values.class, op: values.op, keep: Number(values.keep), core: values.core, jit: values.jit, bits16: values.bits16,
 });
 const seconds = (Date.now() - started) / 1000;
 console.log(`${'class'.padEnd(14)}${'cases'.padStart(10)}${'faults'.padStart(10)}${'mismatches'.padStart(12)}`);
@@ -46,18 +47,12 @@ for (const c of classes) {
   }
 }
 if (values.record) {
+  const kind = values.jit ? 'nativeJit' : values.bits16 ? 'native16' : 'native';
   const seed = Number(values.seed);
-  const known = values.class === undefined ? undefined : readResults().native;
-  const before = known?.seed === seed && known.classes[values.class!]?.cases === total ? known : undefined;
-  if (values.class !== undefined && before === undefined) throw new Error('--record of one class needs a recorded run of all with its seed and its number of cases');
-  const ops = new Map<string, number>();
-  for (const c of classes) for (const [op, n] of c.ops) ops.set(op, (ops.get(op) ?? 0) + n);
-  recordResults({
-    native: {
-      seed, cases: before?.cases ?? total,
-      classes: { ...before?.classes, ...Object.fromEntries(classes.map((c) => [c.family, { cases: c.cases, mismatches: c.mismatches }])) },
-      ops: before?.ops ?? Object.fromEntries([...ops].toSorted(([a], [b]) => (a < b ? -1 : 1))),
-    },
-  });
+  const known = readResults()[kind];
+  if (values.op !== undefined) throw new Error('--record wants whole classes');
+  const sorted = (ops: ReadonlyMap<string, number>): Record<string, number> => Object.fromEntries([...ops].toSorted(([x], [y]) => (x < y ? -1 : 1)));
+  const fresh = Object.fromEntries(classes.map((c) => [c.family, { cases: c.cases, mismatches: c.mismatches, ops: sorted(c.ops) }]));
+  recordResults({ [kind]: { seed, classes: { ...(values.class !== undefined && known?.seed === seed ? known.classes : {}), ...fresh } } });
 }
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -35,8 +35,8 @@ export function sequencePool(sources: readonly Source[], kind: SequenceKind): Fo
   });
 }
 
-export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonly Form[], r: Random): void {
-  const mode = r.chance(0.15) ? 1 : 0;
+export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonly Form[], r: Random, bits16 = false): void {
+  const mode = bits16 ? 2 : r.chance(0.15) ? 1 : 0;
   const o = batch.offset(batch.count);
   const b = batch.bytes;
   b.fill(0, o, o + CODE_BYTES);
@@ -54,7 +54,7 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
   for (let tries = 0; ops.length < wanted && tries < 60; tries += 1) {
     const form = r.pick(pool);
     const { op } = form.row;
-    if (mode === 1 && (form.row.mode === 'o64' || form.rexW === 'W1')) continue;
+    if (mode !== 0 && (form.row.mode === 'o64' || form.rexW === 'W1')) continue;
     if (undefined_ !== 0 && READERS.test(op)) continue;
     const encoder = new Encoder(form, mode, r, gpr, none, CODE_ADDRESS + length, true, bases);
     const bytes = encoder.encode(kind);
@@ -66,7 +66,7 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
     const defined = DEFINES.find(([name]) => name.test(op))?.[1] ?? 0;
     undefined_ = (undefined_ & ~defined) | undefinedAfter(op, encoder.operandBytes, /_E1$/.test(op) ? 1 : Number(encoder.immediate & 0xffn)).flags;
   }
-  if (mode === 1) for (let i = 0; i < 16; i += 1) gpr[i] = i < 8 ? gpr[i] & 0xffff_ffffn : 0n;
+  if (mode !== 0) for (let i = 0; i < 16; i += 1) gpr[i] = i < 8 ? gpr[i] & 0xffff_ffffn : 0n;
   b.writeUInt32LE(length, o + IN.LENGTH);
   b.writeUInt32LE(mode, o + IN.MODE);
   for (let i = 0; i < 16; i += 1) b.writeBigUInt64LE(gpr[i], o + IN.GPR + i * 8);

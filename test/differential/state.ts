@@ -2,7 +2,7 @@
  * Machine states: registers, x87 and SSE state and memory in which an instruction of a family does something.
  */
 import { IMM, type Form } from '../../engine/core/tables/encoding.ts';
-import { CODE_PAGE, FX, IN, WINDOW_ADDRESS, WINDOW_BYTES } from './case.ts';
+import { CODE_PAGE, DATA_PAGE, FX, IN, WINDOW_ADDRESS, WINDOW_BYTES } from './case.ts';
 import { Random, float32, float64, float80, integer } from './random.ts';
 
 const RAX = 0; const RCX = 1; const RDX = 2; const RBX = 3; const RSP = 4; const RBP = 5; const RSI = 6; const RDI = 7;
@@ -62,8 +62,22 @@ export function fillState(c: Buffer, gpr: BigUint64Array, family: string, form: 
     gpr[RDX] = op === 'CMPXCHG8B' ? value >> 32n : value;
     fillWith(c.subarray(IN.WINDOW, IN.BYTES), value);
   }
-  if (mode === 1) for (let i = 8; i < 16; i += 1) pinned.add(i);
+  if (mode !== 0) for (let i = 8; i < 16; i += 1) pinned.add(i);
+  if (mode === 2) toOffsets(gpr, r);
   return pinned;
+}
+
+/** 16-bit segments begin at DATA_PAGE: what points there becomes an offset, in its low half only now and then. */
+function toOffsets(gpr: BigUint64Array, r: Random): void {
+  for (let i = 0; i < 8; i += 1) {
+    const offset = Number(gpr[i] & 0xffff_ffffn) - DATA_PAGE;
+    if (offset >= 0 && offset < 0x2000) gpr[i] = BigInt((offset | (r.chance(0.3) ? r.u32() & 0xffff_0000 : 0)) >>> 0);
+  }
+}
+
+/** Linear address of the top of the stack. */
+export function stackAddress(gpr: BigUint64Array, mode: number): number {
+  return mode === 2 ? DATA_PAGE + Number(gpr[RSP] & 0xffffn) : Number(gpr[RSP] & 0xffff_ffffn);
 }
 
 function fillWith(window: Buffer, value: bigint): void {

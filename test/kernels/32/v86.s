@@ -124,6 +124,105 @@ main:
   mov dword ptr [user_flags], 0x3002
   userfault "IOPL 3 needs no bitmap", USER_OK, in al, dx
   mov dword ptr [user_flags], 2
+  # CR4.VME: interrupt redirection, VIF and VIP
+  descriptor V86_TSS, "offset big_tss", 136+32, 0x89, 0
+  mov word ptr [big_tss + 102], 136 # the redirection bitmap is at 104
+  mov eax, V86_TSS
+  ltr ax
+  mov word ptr [0x84], 0 # INT 21h of the 8086 program: 810:0
+  mov word ptr [0x86], 0x810
+  mov byte ptr [0x8100], 0xcc
+  mov eax, 1
+  cpuid
+  and edx, 2
+  check "CPUID offers VME", edx, 2
+  mov eax, cr4
+  or eax, 1
+  mov cr4, eax
+  v86fault "a clear bit leads INT n to the program's own handler", 3<<16, c_int21, VM+0x3202
+  check "by its table", [got_cs], 0x810
+  check "and offset", [got_eip], 1
+  mov eax, [got_eflags]
+  and eax, 0x200
+  check "with IF clear", eax, 0
+  movzx eax, word ptr [0x7ffc]
+  check "FLAGS in its frame", eax, 0x3202
+  movzx eax, word ptr [0x7ffa]
+  check "CS", eax, 0x800
+  movzx eax, word ptr [0x7ff8]
+  check "IP behind the INT", eax, 2
+  v86fault "also with IOPL 0", 3<<16, c_int21, VM+0x80202
+  check "to the same place", [got_cs], 0x810
+  mov eax, [got_eflags]
+  and eax, 0x80200
+  check "VIF is cleared in IF's place", eax, 0x200
+  movzx eax, word ptr [0x7ffc]
+  check "FLAGS shows VIF as IF, and IOPL 3", eax, 0x3202
+  v86 c_int21, VM+0x202
+  movzx eax, word ptr [0x7ffc]
+  check "a clear VIF too", eax, 0x3002
+  v86 c_int21, VM+0x3102
+  movzx eax, word ptr [0x7ffc]
+  check "TF is in the frame", eax, 0x3102
+  check "not in the handler", [got_code], 3<<16
+  mov byte ptr [big_tss + 104 + 4], 2
+  v86fault "a set bit leads to the gate with IOPL 3", 0x21<<16, c_int21, VM+0x3002
+  v86fault "and is #GP(0) with IOPL 0", GP, c_int21
+  mov word ptr [big_tss + 102], 0x400
+  v86fault "a bitmap beyond the TSS is #GP(0)", GP, c_int21, VM+0x3002
+  mov word ptr [big_tss + 102], 136
+  v86fault "CLI with IOPL 0", 3<<16, c_cli, VM+0x80202
+  mov eax, [got_eflags]
+  and eax, 0x80200
+  check "clears VIF", eax, 0x200
+  v86fault "STI with IOPL 0", 3<<16, c_sti
+  mov eax, [got_eflags]
+  and eax, 0x80200
+  check "sets VIF", eax, 0x80000
+  movzx eax, word ptr [0x7ffc]
+  check "PUSHF shows VIF as IF, and IOPL 3", eax, 0x3202
+  v86fault "STI with VIP is #GP(0)", GP, c_sti, VM+0x100002
+  v86fault "CLI is not", 3<<16, c_cli, VM+0x100002
+  v86fault "POPF with IOPL 0", 3<<16, c_popf
+  mov eax, [got_eflags]
+  and eax, 0x83200
+  check "sets VIF, not IF", eax, 0x80000
+  v86fault "POPF of IF with VIP is #GP(0)", GP, c_popf, VM+0x100002
+  v86fault "POPF of TF is #GP(0)", GP, c_popf_tf
+  v86fault "PUSHFD is #GP(0)", GP, c_pushfd
+  v86fault "IRET with IOPL 0", 3<<16, c_iret_do, VM+0x80002
+  check "returns in VME", [got_eip], 0x21
+  mov eax, [got_eflags]
+  and eax, 0x83000
+  check "and clears VIF, not IOPL", eax, 0
+  v86fault "IRET of IF", 3<<16, c_iret_if
+  mov eax, [got_eflags]
+  and eax, 0x80200
+  check "sets VIF", eax, 0x80000
+  v86fault "IRET of IF with VIP is #GP(0)", GP, c_iret_if, VM+0x100002
+  v86fault "HLT is still #GP(0)", GP, c_hlt
+  # CR4.PVI: the same for CLI and STI at CPL 3
+  userfault "CLI at CPL 3 without PVI", GP, cli
+  mov eax, cr4
+  xor eax, 3
+  mov cr4, eax
+  v86fault "PVI is nothing to virtual-8086 mode", GP, c_cli
+  mov dword ptr [user_flags], 0x80002
+  userfault "CLI at CPL 3 with PVI", USER_OK, cli
+  mov eax, [got_eflags]
+  and eax, 0x80000
+  check "clears VIF", eax, 0
+  mov dword ptr [user_flags], 2
+  userfault "STI at CPL 3 with PVI", USER_OK, sti
+  mov eax, [got_eflags]
+  and eax, 0x80200
+  check "sets VIF", eax, 0x80000
+  mov dword ptr [user_flags], 0x100002
+  userfault "STI with VIP at CPL 3 is #GP(0)", GP, sti
+  mov dword ptr [user_flags], 2
+  mov eax, cr4
+  and eax, -4
+  mov cr4, eax
   # a gate that leads elsewhere than CPL 0
   descriptor FREE+8, 0, 0xfffff, 0xfb, 0xc
   mov word ptr [idt + 0x21 * 8 + 2], FREE+8
@@ -175,6 +274,15 @@ c_iret_do: push 0x3002
   iretw
   .fill 0x20 - (. - c_iret_do), 1, 0x90
   int3
+c_iret_if: push 0x0202
+  push 0x800
+  push 0x20
+  iretw
+  .fill 0x20 - (. - c_iret_if), 1, 0x90
+  int3
+c_popf_tf: push 0x0102
+  popfw
+c_pushfd: pushfd
 c_limit: mov ax, [0xffff]
 c_stack: mov bp, 0xffff
   mov ax, [bp]
@@ -187,4 +295,4 @@ c_ud2: ud2
 .code32
 .section .bss
 .balign 16
-big_tss: .skip 160
+big_tss: .skip 192

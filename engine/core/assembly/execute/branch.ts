@@ -74,8 +74,10 @@ export function execBranch(op: u32, rec: usize): void {
     }
     case OP_BOUND: {
       const index = readReg(recReg(rec), size);
-      const at = linear(rec, size << 1, false);
-      if (index < readMem(at, size) || index > readMem(at + <u64>size, size)) raise(BR);
+      const at = linear(rec, size, false);
+      const least = readMem(at, size);
+      linear(rec, size << 1, false);
+      if (index < least || index > readMem(at + <u64>size, size)) raise(BR);
       break;
     }
   }

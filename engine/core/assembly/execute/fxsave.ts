@@ -38,9 +38,10 @@ export function execFxsave(op: u32, rec: usize): void {
 
 /** Linear address of an area that has to be aligned: #GP(0) otherwise, with alignment checks #AC(0); after #SS or #GP of an address not canonical. */
 function aligned(rec: usize, size: u32, alignment: u64, write: bool): u64 {
-  const gva = linear(rec, size, write);
+  const at = linear(rec, 4, false); // limit of the rest and right to write come behind the alignment
+  const gva = (at & (alignment - 1)) == 0 ? linear(rec, size, write) : at;
   if ((gva & (alignment - 1)) != 0) {
-    if (!canonical(gva)) probeRead(gva, 1);
+    if (mode() & MODE_LONG64 && !canonical(gva)) probeRead(gva, 1);
     needAlignment(gva, 4);
     raiseError(GP, 0);
   }

@@ -13,7 +13,7 @@ import {
   OP_FPREM, OP_FPREM1, OP_FPTAN, OP_FRNDINT, OP_FSCALE, OP_FSIN, OP_FSINCOS, OP_FSQRT, OP_FSTP_M80, OP_FST_M32, OP_FST_M64, OP_FST_STI,
   OP_FTST, OP_FUCOM, OP_FUCOMI, OP_FUCOMPP, OP_FXAM, OP_FXCH, OP_FXTRACT, OP_FYL2X, OP_FYL2XP1,
 } from '../gen/ops';
-import { linear, probeWrite, read16, read32, read64, write16, write32, write64 } from '../mmu';
+import { linear, linearUnchecked, needAlignment, probeRead, probeWrite, read16, read32, read64, write16, write32, write64 } from '../mmu';
 import { recOpcode } from '../record';
 import { EQUAL, LESS, UNORDERED, add, compare, divide, multiply, squareRoot, subtract } from '../x87/arithmetic';
 import { bcdHigh, bcdLow, fromBcd, fromF32, fromF64, quietLoad, toBcd, toF32, toF64, toInteger } from '../x87/convert';
@@ -158,6 +158,16 @@ function operandSize(op: u32): u32 {
   }
 }
 
+/** Linear address of an operand, of 10 bytes with the first eight accessed before the limit counts for the rest. */
+function operandAddress(rec: usize, size: u32, write: bool): u64 {
+  if (size <= 8) return linear(rec, size, write);
+  const gva = linear(rec, 8, write);
+  needAlignment(gva, 8);
+  if (write) probeWrite(gva, 8);
+  else probeRead(gva, 8);
+  return linear(rec, size, write);
+}
+
 function arithmeticMemory(op: u32, rec: usize): void {
   const gva = linear(rec, operandSize(op), false);
   const wasDenormal = readOperand(op, gva);
@@ -175,7 +185,7 @@ function arithmeticMemory(op: u32, rec: usize): void {
 }
 
 function loadMemory(op: u32, rec: usize): void {
-  const gva = linear(rec, operandSize(op), false);
+  const gva = operandAddress(rec, operandSize(op), false);
   const wasDenormal = readOperand(op, gva);
   noteInstruction(rec);
   noteOperand(rec, gva);
@@ -314,25 +324,26 @@ function conditionalMove(rec: usize, i: u32): void {
   finishSt(0);
 }
 
-/** FST(P) m32, m64, FSTP m80. */
+/** FST(P) m32, m64, FSTP m80. The operand is looked at when it is stored, not when an unmasked exception forbids that. */
 function storeFloat(op: u32, rec: usize): void {
-  const gva = linear(rec, operandSize(op), true);
+  const gva = linearUnchecked(rec);
   const pops = op == OP_FSTP_M80 || (digit(rec) & 1) != 0;
   const empty = isEmpty(0);
   if (empty) stackUnderflow(); else result(stSe(0), stSig(0));
   const se = zSe, sig = zSig;
   if (op == OP_FSTP_M80) {
     if (!blocked()) {
+      operandAddress(rec, 10, true);
       probeWrite(gva, 10);
       write64(gva, sig);
       write16(gva + 8, <u16>se);
     }
   } else if (op == OP_FST_M32) {
     const bits = empty ? 0xffc00000 : toF32(se, sig);
-    if (storable()) write32(gva, bits);
+    if (storable()) write32(linear(rec, 4, true), bits);
   } else {
     const bits = empty ? 0xfff8_0000_0000_0000 : toF64(se, sig);
-    if (storable()) write64(gva, bits);
+    if (storable()) write64(linear(rec, 8, true), bits);
   }
   finishStore(rec, gva, pops);
 }
@@ -355,18 +366,19 @@ function finishStore(rec: usize, gva: u64, pops: bool): void {
 }
 
 function storeInteger(rec: usize, bytes: u32, truncate: bool, pops: bool): void {
-  const gva = linear(rec, bytes, true);
+  const gva = linearUnchecked(rec);
   let value: i64;
   if (isEmpty(0)) { stackUnderflow(); value = <i64>-1 << ((bytes << 3) - 1); }
   else value = toInteger(stSe(0), stSig(0), bytes << 3, truncate);
   if (!blocked()) {
+    linear(rec, bytes, true);
     if (bytes == 2) write16(gva, <u16>value); else if (bytes == 4) write32(gva, <u32>value); else write64(gva, <u64>value);
   }
   finishStore(rec, gva, pops);
 }
 
 function storeBcd(rec: usize): void {
-  const gva = linear(rec, 10, true);
+  const gva = linearUnchecked(rec);
   let low: u64 = 0xc000_0000_0000_0000;
   let high: u32 = 0xffff;
   if (isEmpty(0)) stackUnderflow();
@@ -376,6 +388,7 @@ function storeBcd(rec: usize): void {
     high = bcdHigh;
   }
   if (!blocked()) {
+    operandAddress(rec, 10, true);
     probeWrite(gva, 10);
     write64(gva, low);
     write16(gva + 8, <u16>high);

@@ -61,8 +61,12 @@ export function control(op: u32, rec: usize): bool {
 @inline function environmentSize(rec: usize): u32 { return recSize(rec) == 2 ? 14 : 28; }
 /** Linear address of an environment or state of `size` bytes, wholly accessible; its alignment is that of its words. */
 function area(rec: usize, size: u32, write: bool): u64 {
+  const word: u32 = recSize(rec) == 2 ? 2 : 4;
+  const first = linear(rec, word, write); // accessed before the limit counts for the rest
+  needAlignment(first, word);
+  if (write) probeWrite(first, word);
+  else probeRead(first, word);
   const gva = linear(rec, size, write);
-  needAlignment(gva, recSize(rec) == 2 ? 2 : 4);
   if (write) probeWrite(gva, size);
   else probeRead(gva, size);
   return gva;

@@ -3,10 +3,10 @@
  *
  * @spec SDM vol. 3, 2.5 (CR0.EM, CR0.TS, CR4.OSFXSR), vol. 2, 2.4 (exception classes of SSE instructions)
  */
-import { cpu, cr0, cr4, xmm } from '../cpu';
+import { MODE_LONG64, cpu, cr0, cr4, mode, xmm } from '../cpu';
 import { GP, MF, NM, raise, raiseError, UD } from '../fault';
 import { S_FLAGS, S_FPR, S_FSW, S_FTW, S_LAZY_OP } from '../gen/state';
-import { linear, read128, read16, read32, read64, read8 } from '../mmu';
+import { linear, linearUnchecked, read128, read16, read32, read64, read8 } from '../mmu';
 import { isMem, recImm, recReg, recRm } from '../record';
 
 const CR0_EM: u32 = 1 << 2;
@@ -33,8 +33,9 @@ function refuseSse(): void {
 // @ts-ignore: decorator
 @inline export function imm8(rec: usize): u32 { return <u32>recImm(rec) & 0xff; }
 
-/** Linear address of a 16-byte operand that has to be aligned: #GP(0) otherwise. */
+/** Linear address of a 16-byte operand that has to be aligned: #GP(0) otherwise, also when it is beyond the limit of SS. */
 export function aligned(rec: usize, write: bool): u64 {
+  if (!(mode() & MODE_LONG64) && (linearUnchecked(rec) & 15) != 0) raiseError(GP, 0);
   const gva = linear(rec, 16, write);
   if ((gva & 15) != 0) raiseError(GP, 0);
   return gva;
