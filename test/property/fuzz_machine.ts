@@ -22,7 +22,7 @@ const FOREIGN_HPA = 10 << 20;
 const EPT_RIGHTS = 7n;
 const WRITE_BACK = 6n << 3n;
 const ACCESSED_DIRTY = 0x300n;
-/** In pCPU 0's block, words that all pCPUs share: the bus lock, free between runs, and a count (assembly/code_page.ts). */
+/** In pCPU 0's block, words that all pCPUs share: the bus lock, free between runs, and counts (assembly/code_page.ts, wroteMemory). */
 const SHARED_WORDS = 0x3_0000;
 const CODE_EPOCH = 8;
 /** Which pCPU of the four the guest runs on. */
@@ -94,7 +94,7 @@ export class FuzzMachine {
       const block = layout.PCPU_BASE + p * layout.PCPU_STRIDE;
       const shared = block + SHARED_WORDS;
       if (p !== 0) this.#empty.push([block, block + layout.PCPU_STRIDE]);
-      else this.#empty.push([block, shared + CODE_EPOCH], [shared + CODE_EPOCH + 4, block + layout.PCPU_STRIDE]);
+      else this.#empty.push([block, shared + CODE_EPOCH], [shared + CODE_EPOCH + 4, layout.DMA_EPOCH], [layout.DMA_EPOCH + 4, block + layout.PCPU_STRIDE]);
       this.#empty.push([layout.DECODE_BASE + p * layout.DECODE_STRIDE, layout.DECODE_BASE + (p + 1) * layout.DECODE_STRIDE]);
     }
     this.#empty.push([layout.HV_SHARED_BASE, layout.HV_SHARED_BASE + layout.HV_SHARED_SIZE]);
