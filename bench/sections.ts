@@ -22,7 +22,7 @@ export interface Bench { table: Table; settings: Settings; cpus: number }
 export type Section = (bench: Bench, emulator: EmulatorName) => Promise<void>;
 
 async function boot({ table, settings, cpus: vcpus }: Bench, emulator: EmulatorName): Promise<void> {
-  const guest = new Guest(emulator, { append: '', cpus: vcpus }, settings);
+  const guest = new Guest(emulator, { append: 'earlyprintk=ttyS0', cpus: vcpus }, settings);
   table.add('first kernel line', 's', emulator, await guest.until('Linux version'), '< 1.5 s');
   table.add('first kernel line, CPU time', 's', emulator, guest.cpuSeconds());
   table.add(`boot to marker, ${vcpus} vCPU`, 's', emulator, await guest.until(MARKER), '1.5 x TCG, aim 1.0');

@@ -7,12 +7,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { compileCache } from '../engine/cli/bin/node24.mjs';
 import { ensureNode, setup, toolEnvironment } from './setup.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Electron's installer is ended when nothing has arrived for this long, e.g. behind a closed network. */
 const INSTALL_STALL_MS = 20_000;
 const INSTALL_LIMIT_MS = 900_000;
+const PARENT_LOOK_MS = 1000;
 
 /** Newest change below a path, 0 when there is none. */
 function newest(path) {
@@ -80,10 +82,33 @@ function canRun(electron) {
   return answer.status === 0;
 }
 
+/** npm and the shell between: killed outright, they tell nobody. */
+function ancestors() {
+  const parent = process.ppid;
+  try {
+    const stat = readFileSync(`/proc/${parent}/stat`, 'latin1');
+    return `${parent} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`;
+  } catch {
+    return String(parent); // no /proc: the shell alone
+  }
+}
+
+function whenNpmEnds(action) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const born = ancestors();
+  const watch = setInterval(() => {
+    if (ancestors() === born) return;
+    clearInterval(watch);
+    action();
+  }, PARENT_LOOK_MS).unref();
+}
+
 /** @param channel tells a Node program of this one's end, however it comes */
 function runChild(program, args, channel = []) {
-  const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...channel], cwd: root, env: toolEnvironment() });
+  const env = { NODE_COMPILE_CACHE: compileCache(), ...toolEnvironment() }; // for the NUC process too
+  const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...channel], cwd: root, env });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  whenNpmEnds(() => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => { process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1); });
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Compiled scripts, kept in the user's own cache folder: machine/paths.ts cacheDir(), which is itself still to be compiled. */
-function compileCache() {
+export function compileCache() {
   const { env, platform } = process;
   const ours = (base) => join(base, 'acrn-desktop');
   const cache = env.ACRN_DESKTOP_CACHE
