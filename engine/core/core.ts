@@ -95,20 +95,6 @@ export function createMemory(ramBytes: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: true });
 }
 
-/**
- * To be called after anything but a core has written board memory (device DMA, loaders, debuggers): voids the decoded
- * code of the pages written. Cheap where there is none. Offsets are HPAs.
- */
-export function wroteMemory(memory: WebAssembly.Memory, hpa: number, bytes: number): void {
-  if (bytes <= 0) return;
-  Atomics.add(new Int32Array(memory.buffer, layout.DMA_EPOCH, 1), 0, 1);
-  const marks = new Uint8Array(memory.buffer, layout.PAGE_CODE_BASE);
-  for (let page = Math.floor(hpa / 4096); page <= Math.floor((hpa + bytes - 1) / 4096); page += 1) {
-    if (Atomics.load(marks, page) === 0) continue;
-    Atomics.add(new Uint32Array(memory.buffer, layout.PAGE_GENERATION_BASE + 4 * page, 1), 0, 1);
-  }
-}
-
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** The compiled core (build/core.wasm, or beside this file in an installation). Compiled once a process. */

@@ -6,7 +6,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { Core, createMemory, EXIT, loadCoreModule, wroteMemory, type CoreOptions } from './core.ts';
+import { Core, createMemory, EXIT, loadCoreModule, type CoreOptions } from './core.ts';
+import { WrittenPages } from './written_pages.ts';
 import { S } from './gen/state.ts';
 import { layout } from './tables/layout.ts';
 
@@ -90,7 +91,7 @@ export class CoreTestMachine {
   /** Places code at CODE (or elsewhere) followed by HLT, and points RIP there. */
   load(bytes: readonly number[], at = CODE): this {
     this.ram.set([...bytes, 0xf4], at);
-    wroteMemory(this.core.memory, at, bytes.length + 1);
+    new WrittenPages(this.core.memory.buffer).note(at, bytes.length + 1);
     this.core.setU64(S.RIP, BigInt(at));
     this.core.setU32(S.ACTIVITY_STATE, 0);
     return this;

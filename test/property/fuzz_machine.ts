@@ -22,7 +22,7 @@ const FOREIGN_HPA = 10 << 20;
 const EPT_RIGHTS = 7n;
 const WRITE_BACK = 6n << 3n;
 const ACCESSED_DIRTY = 0x300n;
-/** In pCPU 0's block, words that all pCPUs share: the bus lock, free between runs, and counts (assembly/code_page.ts, wroteMemory). */
+/** In pCPU 0's block, words that all pCPUs share: the bus lock, free between runs, and counts (assembly/code_page.ts, written_pages.ts). */
 const SHARED_WORDS = 0x3_0000;
 const CODE_EPOCH = 8;
 /** Which pCPU of the four the guest runs on. */

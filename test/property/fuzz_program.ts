@@ -2,7 +2,7 @@
  * Random guests: a mode and privilege level, tables that are mostly right, registers that point at interesting things,
  * and random bytes as code.
  */
-import { wroteMemory } from '../../engine/core/core.ts';
+import { WrittenPages } from '../../engine/core/written_pages.ts';
 import { S } from '../../engine/core/gen/state.ts';
 import { PREFIX, parseRow, type Form } from '../../engine/core/tables/encoding.ts';
 import { loadFamilies } from '../../engine/core/tables/opcodes/index.ts';
@@ -188,16 +188,16 @@ export class ProgramLoader {
     fillCode(m.ram.subarray(CODE, CODE + CODE_BYTES), this.#source, mode, r);
     if (r.chance(0.3)) fillCode(m.ram.subarray(HANDLERS, HANDLERS + 0x400), this.#source, mode, r);
     if (r.chance(0.2)) hostileTables(m.ram, r);
-    wroteMemory(m.memory, m.base, TEMPLATE_BYTES);
+    new WrittenPages(m.memory.buffer).note(m.base, TEMPLATE_BYTES);
     // wherever else it strays there is code, too: all of it at first, later what guests may have spoilt
     if (!this.#filled.has(m)) {
       this.#filled.add(m);
       fillCode(m.ram.subarray(TEMPLATE_BYTES), this.#source, mode, r);
-      wroteMemory(m.memory, m.base, GUEST_BYTES);
+      new WrittenPages(m.memory.buffer).note(m.base, GUEST_BYTES);
     } else {
       const at = r.chance(0.5) ? DATA + 0x1000 * r.below(16) : TEMPLATE_BYTES + 0x1000 * r.below((GUEST_BYTES - TEMPLATE_BYTES) >> 12);
       fillCode(m.ram.subarray(at, at + 0x1000), this.#source, mode, r);
-      wroteMemory(m.memory, m.base + at, 0x1000);
+      new WrittenPages(m.memory.buffer).note(m.base + at, 0x1000);
     }
     this.#registers(m, mode, r);
   }
