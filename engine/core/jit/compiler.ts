@@ -12,7 +12,7 @@ import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
-import { exportName, useBranchHints } from './module.ts';
+import { exportName } from './module.ts';
 
 /** The exports of the core that the compiler uses, beside those that compiled code imports. */
 export interface CompilerExports extends CoreFunctions, DecoderExports {
@@ -79,7 +79,6 @@ export class JitCompiler {
     this.#list = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE + J.LIST;
     this.#least = Math.max(1, threshold >> 4);
     this.#link = link;
-    if (link === undefined) useBranchHints();
     const share = (RECORDS_END - RECORDS_BASE) / 8;
     this.#records = new RecordPool(memory.buffer, RECORDS_BASE + share * (4 + pcpuId), RECORDS_BASE + share * (5 + pcpuId));
   }

@@ -6,7 +6,6 @@ import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CompiledModule } from './compiler.ts';
-import { useBranchHints } from './module.ts';
 import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
 
 export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAssembly.Memory; control: MessagePort }
@@ -22,7 +21,6 @@ interface Waiting { readonly request: CompileRequest; readonly to: Connect }
 const { module, memory, control } = workerData as CompilerWorkerData;
 // Baseline code is made here, not by the pCPU that calls a function first.
 setFlagsFromString('--no-wasm-lazy-compilation');
-useBranchHints();
 
 const unused = (): never => { throw new Error('the compiler executes nothing'); };
 const core = new WebAssembly.Instance(module, {

@@ -23,9 +23,9 @@ const I64_LOCALS = 11 + 16;
 
 /** Functions that every module has: indices of imports and of the module's own helpers. */
 export interface Helpers {
-  /** By log2 of the size: (tlb i32, gva i64) -> wasm address or 0. */
-  readonly read: readonly number[];
-  readonly write: readonly number[];
+  /** (gva, size) -> wasm address or 0, for what the TLB does not hold. */
+  readonly read: number;
+  readonly write: number;
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
@@ -36,22 +36,6 @@ export interface Helpers {
 const TLB_READ = 0;
 const TLB_WRITE = 8;
 const TLB_ADDEND = 24;
-
-/** (tlb, gva) -> (): wasm address of an access of `size` bytes, or 0 when it must be left to the interpreter. */
-export function translateFunction(size: number, write: boolean, slow: number): Code {
-  const TLB = 0; const GVA = 1; const SLOT = 2;
-  const code = new Code();
-  code.get(GVA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(TLB).op(O.I32_ADD).tee(SLOT);
-  code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(GVA);
-  if (size > 1) code.i64(size - 1).op(O.I64_ADD);
-  code.i64(-4096).op(O.I64_AND).op(O.I64_EQ);
-  code.likely().if(I32);
-  code.get(GVA).op(O.I32_WRAP).get(SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
-  code.else();
-  code.get(GVA).i32(size).call(slow);
-  code.end();
-  return code;
-}
 
 /** Labels that all code of a function may branch to, as depths of the structure in function.ts. */
 export const LABEL = { MISS: 1, DISPATCH: 2, CHAIN: 3, EXECUTE: 4 } as const;
@@ -212,12 +196,19 @@ export class Emitter {
   }
   miss(): void { this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS); }
 
-  /** Pops a linear address; pushes the wasm address of an access of `size` bytes that is allowed. */
+  /** Pops a linear address, which stays in EA; pushes the wasm address of an access of `size` bytes that is allowed. */
   translate(size: number, write: boolean): void {
     const { code } = this;
-    code.set(L.EA).get(L.TLB).get(L.EA).call((write ? this.helpers.write : this.helpers.read)[31 - Math.clz32(size)]).tee(L.P).op(O.I32_EQZ);
+    code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
+    code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(L.EA);
+    if (size > 1) code.i64(size - 1).op(O.I64_ADD);
+    code.i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
+    code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
+    code.else();
+    code.get(L.EA).i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
     this.missIf();
     code.get(L.P);
+    code.end();
   }
 
   /** Pops a wasm address, pushes the value there in the form of `get`. */

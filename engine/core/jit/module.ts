@@ -1,7 +1,6 @@
 /** Modules of compiled code: page functions with what they import, and the door from the core into the table. */
 import { setFlagsFromString } from 'node:v8';
 import type { Helpers } from './emitter.ts';
-import { translateFunction } from './emitter.ts';
 import type { PageRequest } from './function.ts';
 import { compilePage } from './function.ts';
 import type { Instruction } from './instruction.ts';
@@ -12,10 +11,7 @@ import { Code, I32, I64, ModuleBuilder, O } from './wasm.ts';
 const PAGE_PARAMS = [I32, I64, I32, I32];
 const FLAG_PARAMS = [I32, I64, I64, I64, I32];
 
-/**
- * Lets V8 read the section of branch hints: rare paths then cost hot ones no registers. To be called before the first
- * module is compiled.
- */
+/** Lets V8 read the section of branch hints: rare paths then cost hot ones no registers. Before the first module is compiled. */
 export function useBranchHints(): void { setFlagsFromString('--experimental-wasm-branch-hinting'); }
 
 /** Name under which a module exports the function of its n-th page. */
@@ -24,17 +20,15 @@ export const exportName = (n: number): string => `p${n}`;
 /** Compiles pages to one module's bytes. `record` stores an instruction for the interpreter's routines. */
 export function buildModule(pages: readonly PageRequest[], record: (i: Instruction) => number): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
-  const slow = [m.import('translateRead', [I64, I32], [I32]), m.import('translateWrite', [I64, I32], [I32])];
-  const imports = {
+  const helpers: Helpers = {
+    read: m.import('translateRead', [I64, I32], [I32]),
+    write: m.import('translateWrite', [I64, I32], [I32]),
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
     arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
     alignmentCheck: m.import('alignmentCheck', [I32], []),
   };
-  const translateType = m.type([I32, I64], [I32]);
-  const [read, write] = slow.map((f, n) => [1, 2, 4, 8, 16].map((size) => m.function(translateType, [[1, I32]], translateFunction(size, n === 1, f))));
-  const helpers: Helpers = { read, write, ...imports };
   const pageType = m.type(PAGE_PARAMS, []);
   pages.forEach((page, n) => {
     const { locals, code } = compilePage(page, helpers, pageType, record);
