@@ -3,7 +3,7 @@ import { EXIT } from './core.ts';
 import { S } from './gen/state.ts';
 import {
   DATA, FREE_SELECTOR, HANDLERS, IDT, IST_STACK, KERNEL_CODE, KERNEL_CS, KERNEL_SS, KERNEL_STACK, P, PML4, RW, SystemMachine, TSS, TSS_SELECTOR, USER_CODE,
-  USER_CS, USER_CS32, USER_SS, USER_STACK, descriptor,
+  USER_CS, USER_CS32, USER_SS, USER_STACK, code, descriptor,
 } from './system_test_machine.ts';
 
 const RAX = 0; const RCX = 1; const RDX = 2; const RBX = 3; const RSP = 4; const RSI = 6; const RDI = 7; const R11 = 11;
@@ -233,6 +233,94 @@ test('an interrupt window opens one instruction after STI', () => {
   expect(m.run('fb 90 90')).toBe(EXIT.INTERRUPT_WINDOW);
   m.core.setU32(S.EVENT_FLAGS, 0);
   expect(m.rip).toBe(BigInt(KERNEL_CODE + 2));
+});
+
+test('MOV SS and POP SS hold an interrupt window back for one instruction, LSS and an STI that changes nothing do not', () => {
+  const opensAfter = (hex: string, flags: number): number => {
+    m.long();
+    m.core.setFlags(flags);
+    m.setU64(DATA, 0x10_0000_8000n); // far pointer: offset 8000, selector 10
+    m.setU64(KERNEL_STACK - 8, BigInt(KERNEL_SS));
+    m.setGpr(RSP, BigInt(KERNEL_STACK - 8));
+    m.setGpr(0, BigInt(KERNEL_SS));
+    m.setGpr(3, BigInt(DATA));
+    m.run('90'); // everything decoded and the TLB warm
+    m.put(KERNEL_CODE, code(`${hex} 90 90 0f01c1`));
+    m.core.setU64(S.RIP, BigInt(KERNEL_CODE));
+    m.core.setU32(S.EVENT_FLAGS, 0);
+    m.core.setFlags(flags | IF);
+    const length = code(hex).length;
+    m.core.setU32(S.EVENT_FLAGS, 256);
+    // Without a shadow the window is open at once, so the first instruction runs with it closed.
+    m.core.setU32(S.INTERRUPTIBILITY, 2);
+    expect(m.core.run(10_000)).toBe(EXIT.INTERRUPT_WINDOW);
+    m.core.setU32(S.EVENT_FLAGS, 0);
+    return Number(m.rip) - KERNEL_CODE - length;
+  };
+  expect(opensAfter('8e d0', 2)).toBe(1); //    mov ss, eax
+  expect(opensAfter('0f b2 23', 2)).toBe(0); // lss esp, [rbx]
+  expect(opensAfter('fb', 2)).toBe(0); //       sti with IF set already
+});
+
+test('a single-step trap ends HLT before it begins', () => {
+  m.long();
+  m.core.setFlags(0x102);
+  m.run('f4');
+  expect([m.vector, m.frame(1)[0], m.core.u32(S.ACTIVITY_STATE)]).toEqual([1, BigInt(KERNEL_CODE + 1), 0]);
+});
+
+test('INVPCID refuses reserved bits of its descriptor for every type, a type above 3, and a PCID without CR4.PCIDE', () => {
+  const run = (type: number, low: bigint, high = 0n, cr4 = 0x2_06b0n): number | undefined => {
+    m.long(0, cr4);
+    m.setGpr(0, BigInt(type));
+    m.setGpr(3, BigInt(DATA));
+    m.setU64(DATA, low);
+    m.setU64(DATA + 8, high);
+    m.run('66 0f 38 82 03');
+    return m.vector;
+  };
+  for (const type of [0, 1, 2, 3]) {
+    expect(run(type, 5n)).toBeUndefined();
+    expect(run(type, 0x1000n)).toBe(13);
+  }
+  expect(run(4, 0n)).toBe(13);
+  expect([run(0, 5n, 0n, 0x6b0n), run(1, 5n, 0n, 0x6b0n), run(2, 5n, 0n, 0x6b0n), run(0, 0n, 0n, 0x6b0n)]).toEqual([13, 13, undefined, undefined]);
+  expect([run(0, 0n, 1n << 63n), run(1, 0n, 1n << 63n)]).toEqual([13, undefined]);
+});
+
+test('RDPID reads IA32_TSC_AUX at any privilege level', () => {
+  for (const cpl of [0, 3] as const) {
+    m.long(cpl);
+    m.core.setU64(S.IA32_TSC_AUX, 0x8765_4321n);
+    m.setGpr(1, -1n);
+    m.run('f3 0f c7 f9');
+    expect([m.vector, m.gpr(1)]).toEqual([undefined, 0x8765_4321n]);
+  }
+});
+
+test('MONITOR and MWAIT, which CPUID does not offer, are undefined', () => {
+  for (const hex of ['0f 01 c8', '0f 01 c9']) {
+    m.long();
+    m.run(hex);
+    expect(m.vector).toBe(6);
+  }
+});
+
+test('IRET of virtual-8086 mode unblocks NMIs although it faults below IOPL 3', () => {
+  m.protected32();
+  const stack = [0, USER_CODE >> 4, 0x2_0002, 0x100, 0x5000, 0, 0, 0, 0];
+  stack.forEach((v, i) => m.ram.setUint32(KERNEL_STACK - 36 + i * 4, v, true));
+  m.setGpr(RSP, BigInt(KERNEL_STACK - 36));
+  m.put(USER_CODE, [0xcf]);
+  m.core.setU64(S.RIP, BigInt(KERNEL_CODE));
+  m.put(KERNEL_CODE, [0xcf]);
+  m.core.syncAfterStateWrite();
+  m.core.setU32(S.INTERRUPTIBILITY, 0);
+  m.put(HANDLERS + 13 * 16, code('0f01c1'));
+  m.core.run(1); // IRETD to virtual-8086 mode
+  m.core.setU32(S.INTERRUPTIBILITY, 8);
+  m.core.run(10_000);
+  expect([m.vector, m.core.u32(S.INTERRUPTIBILITY) & 8]).toEqual([13, 0]);
 });
 
 test('CLI and STI above IOPL raise #GP(0)', () => {

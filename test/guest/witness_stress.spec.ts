@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { FULL, record, runInGuest } from './witness.ts';
 
-const STRESSORS = ['cpu', 'vm', 'atomic', 'bsearch', 'matrix', 'memcpy', 'str'];
+const STRESSORS = (process.env['ACRN_WITNESS_STRESSORS'] ?? 'cpu,vm,atomic,bsearch,matrix,memcpy,str').split(',');
 /** Seconds for each stressor. */
 const SECONDS = Number(process.env['ACRN_WITNESS_STRESS_SECONDS'] ?? 60);
 const VCPUS = 4;
