@@ -9,7 +9,7 @@ import { TRANSLATED, isTransfer } from '../engine/core/jit/rows.ts';
 import type { Instruction } from '../engine/core/jit/instruction.ts';
 import type { OpcodeFamily, OpcodeRow } from '../engine/core/tables/opcode_row.ts';
 import { loadFamilies } from '../engine/core/tables/opcodes/index.ts';
-import { casesOf, mismatchesOf, opsOf, readResults, type NativeRun, type Results } from '../test/differential/results.ts';
+import { casesOf, mismatchesOf, opsOf, readResults, type FuzzRun, type NativeRun, type Results } from '../test/differential/results.ts';
 
 const document = new URL('../docs/cpu-coverage.md', import.meta.url);
 
@@ -36,7 +36,7 @@ function inJit(op: string): string {
 
 function summary(results: Results): string[] {
   const lines: string[] = [];
-  const { native, nativeJit, native16, decoder, fuzz } = results;
+  const { native, nativeJit, native16, decoder, fuzz, fuzzJit } = results;
   const compared = (what: string, option: string, run: NativeRun | undefined): void => {
     if (run) lines.push(`| ${what} | ${number(casesOf(run))} cases, ${number(mismatchesOf(run))} mismatches | \`node test/differential/run.ts --cases ${casesOf(run)} --seed ${run.seed}${option}\` |`);
   };
@@ -46,9 +46,11 @@ function summary(results: Results): string[] {
   if (decoder) {
     lines.push(`| Decoder against iced-x86: lengths and undefined encodings of every opcode map, prefixes at random; operands, sizes and immediates of ${number(decoder.records)} instructions | ${number(decoder.cases)} byte strings, ${number(decoder.mismatches)} mismatches | \`node test/differential/decoder.ts --cases ${decoder.cases} --seed ${decoder.seed}\` |`);
   }
-  if (fuzz) {
-    lines.push(`| Random bytes as guest code in every mode and ring, with and without EPT | ${number(fuzz.instructions)} instructions in ${number(fuzz.programs)} guests | \`node test/property/core_fuzz.ts --instructions ${fuzz.instructions} --seed ${fuzz.seed}\` |`);
-  }
+  const fuzzed = (what: string, option: string, run: FuzzRun | undefined): void => {
+    if (run) lines.push(`| ${what} | ${number(run.instructions)} instructions in ${number(run.programs)} guests | \`node test/property/core_fuzz.ts --instructions ${run.instructions} --seed ${run.seed}${option}\` |`);
+  };
+  fuzzed('Random bytes as guest code in every mode and ring, with and without EPT', '', fuzz);
+  fuzzed('The same with the JIT on', ' --jit', fuzzJit);
   return lines;
 }
 

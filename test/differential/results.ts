@@ -8,6 +8,12 @@ export interface NativeRun {
   readonly classes: Record<string, { readonly cases: number; readonly mismatches: number; readonly ops: Record<string, number> }>;
 }
 
+export interface FuzzRun {
+  readonly seed: number;
+  readonly instructions: number;
+  readonly programs: number;
+}
+
 export interface Results {
   /** 64- and 32-bit code, interpreted. */
   native?: NativeRun;
@@ -24,11 +30,9 @@ export interface Results {
     readonly mismatches: number;
   };
   /** Random bytes run as guest code. */
-  fuzz?: {
-    readonly seed: number;
-    readonly instructions: number;
-    readonly programs: number;
-  };
+  fuzz?: FuzzRun;
+  /** The same with compiled code. */
+  fuzzJit?: FuzzRun;
 }
 
 export const casesOf = (run: NativeRun): number => Object.values(run.classes).reduce((n, c) => n + c.cases, 0);

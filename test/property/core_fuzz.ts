@@ -142,7 +142,7 @@ if (!isMainThread && (workerData as WorkerData | null)?.progress !== undefined) 
   table('exits inside instructions', named(result.exits));
   table('exceptions by vector', result.vectors);
   console.log(`${result.programs} programs, ${result.instructions} instructions: the engine kept its word`);
-  if (record) recordResults({ fuzz: { seed: options.seed, instructions: result.instructions, programs: result.programs } });
+  if (record) recordResults({ [options.jit ? 'fuzzJit' : 'fuzz']: { seed: options.seed, instructions: result.instructions, programs: result.programs } });
 } else if (import.meta.main) {
   const { values } = parseArgs({
     options: {
