@@ -26,6 +26,8 @@ export interface BoardParts {
   tscKhz: number;
   /** Whether hot guest code is compiled to WebAssembly, and whether that is checked. */
   jit: JitMode;
+  /** Executions of a block after which it is compiled, on the spot; undefined: when it is worth it, on a thread beside. */
+  jitThreshold: number | undefined;
 }
 
 export class Board {
@@ -74,6 +76,12 @@ function defaultJit(): JitMode {
   return wanted === 'off' || wanted === 'check' ? wanted : 'on';
 }
 
+/** For tests: ACRN_JIT_THRESHOLD=1 compiles whatever runs, at once. Powers of two up to 1024. */
+function eagerJit(): number | undefined {
+  const threshold = Number(process.env.ACRN_JIT_THRESHOLD ?? NaN);
+  return [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].includes(threshold) ? threshold : undefined;
+}
+
 export async function createBoard(options: { memoryMiB: number; pcpus: number; jit?: JitMode }): Promise<Board> {
   const { memoryMiB, pcpus } = options;
   const vmRamBytes = memoryMiB * 2 ** 20;
@@ -92,5 +100,5 @@ export async function createBoard(options: { memoryMiB: number; pcpus: number; j
   } catch (error) {
     throw new HostError('NUC_MEMORY_REFUSED', { what: `The NUC's memory of ${memoryMiB} MiB`, why: `this computer does not give it (${String(error)})`, todo: 'Choose less memory, or end other programs' });
   }
-  return new Board({ memory, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ, jit: options.jit ?? defaultJit() }, module, pcpus, vmRamBytes);
+  return new Board({ memory, epochSeconds: boardEpoch(), tscKhz: TSC_KHZ, jit: options.jit ?? defaultJit(), jitThreshold: eagerJit() }, module, pcpus, vmRamBytes);
 }

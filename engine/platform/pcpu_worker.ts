@@ -27,7 +27,9 @@ const pcpu: Pcpu = {
     return entropy[--entropyLeft];
   },
   log: (line) => send({ log: line }),
-  createCore: (host) => new Core(parts.module, board.memory, pcpuId, host, { jit: board.jit, compiler: parts.compiler }),
+  createCore: (host) => new Core(parts.module, board.memory, pcpuId, host, {
+    jit: board.jit, jitThreshold: board.jitThreshold, compiler: board.jitThreshold === undefined ? parts.compiler : undefined,
+  }),
 };
 
 const { start } = (await import(software)) as { start: PcpuSoftware };
