@@ -74,7 +74,7 @@ test.runIf(process.platform === 'linux')('the NUC process ends when whoever star
     child.post({ id: 1, command: 'nuc.start', request: { memoryMiB: 512, pcpus: 4, runtimeDir: ${JSON.stringify(dir)} } });`;
   const parent = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  const pid = Number(line.toString());
+  const pid = Number.parseInt(line.toString(), 10); // more lines may have come with the first
   expect(isAlive(pid)).toBe(true);
   parent.kill('SIGKILL');
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 20 });
@@ -87,7 +87,7 @@ test.runIf(process.platform === 'linux')('a program started with a channel hears
   const outer = `require('node:child_process').spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', ${JSON.stringify(inner)}], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });`;
   const parent = spawn(process.execPath, ['-e', outer], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  const pid = Number(line.toString());
+  const pid = Number.parseInt(line.toString(), 10); // more lines may have come with the first
   parent.kill('SIGKILL');
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 20 });
 }, 30_000);
