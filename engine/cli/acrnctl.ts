@@ -16,7 +16,7 @@ import { definitionFromOptions, optionsToArguments, optionsFromDefinition, parse
 import type { VmDefinition } from '../contract/vm_definition.ts';
 import { readLaunchScript } from './launch_script.ts';
 import {
-  askMonitor, checkDefinition, dataDir, DEFAULT_BOOTARGS, defaultDefinition, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND,
+  askMonitor, checkDefinition, dataDir, defaultDefinition, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND,
   HostError, makeDisk, MNGR_ENOTSUP, NUC_PCPUS, nucMemoryMiB, QUERY_SUSPENDED, runtimeDir, RuntimeRegistry, VmStore,
 } from '../index.ts';
 
@@ -210,7 +210,7 @@ async function create(args: string[]): Promise<number> {
   const defaults = defaultDefinition(name, values.disk ? resolve(values.disk) : join(dataDir(), 'images', `${name}.img`), cpus);
   const draft = {
     ...defaults,
-    bootargs: values.bootargs ?? DEFAULT_BOOTARGS,
+    bootargs: values.bootargs ?? defaults.bootargs,
     ...(values.memsize ? { memoryMiB: parseOptions(['-m', values.memsize, name]).memoryBytes / 2 ** 20 } : {}),
     ...(values.kernel ? { kernel: resolve(values.kernel) } : {}),
     ...(values.ramdisk ? { ramdisk: resolve(values.ramdisk) } : {}),

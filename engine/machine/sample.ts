@@ -10,6 +10,8 @@ import { guestImages } from './paths.ts';
 import type { VmStore } from './vm_store.ts';
 
 export const DEFAULT_BOOTARGS = 'root=/dev/vda rw console=hvc0';
+/** hvc0 needs a module: until it is there the kernel's lines are on ttyS0 alone. */
+const BOOTARGS_WITH_COM1 = 'root=/dev/vda rw console=ttyS0 console=hvc0';
 const SAMPLE_NAME = 'uos1';
 const GUEST_FILES = ['vmlinuz', 'initrd.img', 'uos.img', 'manifest.json'];
 
@@ -56,14 +58,15 @@ export function defaultDefinition(name: string, disk: string, cpuAffinity: numbe
     cpuModel: 'nuc',
     kernel,
     ramdisk,
-    bootargs: DEFAULT_BOOTARGS,
+    bootargs: BOOTARGS_WITH_COM1,
     acpi: true,
-    lpc: {},
+    lpc: { com1: 'stdio' },
     devices: [
       { slot: '0:0', device: 'hostbridge' },
       { slot: '1', device: 'virtio-blk', config: disk },
       { slot: '2', device: 'virtio-rnd' },
       { slot: '3', device: 'virtio-console', config: '@pty:pty_port' },
+      { slot: '31:0', device: 'lpc' }, // after the console that people want to see first
     ],
   };
 }

@@ -98,7 +98,7 @@ try {
   await page.getByText('2 of 4 in use').waitFor();
   const behind = await frame();
   await open('/consoles/uos1');
-  await page.getByRole('tab', { name: /uos1/ }).waitFor();
+  await page.getByRole('tab', { name: /uos1/ }).first().waitFor();
   await compose(behind, await frame());
 } catch (error) {
   await page.screenshot({ path: join(tmpdir(), 'acrn-picture-failed.png') });

@@ -18,6 +18,9 @@ import { tellProblem } from '../../state/notices.ts';
 import { openSessions } from './sessions.ts';
 import { TerminalPane } from './terminal_pane.tsx';
 
+/** Where a PC's kernel can speak from its first moment on. */
+const EARLY_CONSOLE = 'com1';
+
 interface Tab { vm: VmInfo; console: ConsoleInfo | undefined }
 
 /** A VM that does not run keeps one tab: its last console, with what to do about it. */
@@ -100,10 +103,11 @@ function ConsoleBody({ tab: { vm, console } }: { tab: Tab }) {
   const last = console?.id ?? openSessions(vm.name)[0]?.consoleId;
   const canShow = last !== undefined && !vm.external;
   const startedAt = console !== undefined && isLive(vm) && connection !== 'lost' ? vm.startedAt ?? 0 : undefined;
+  const early = last === EARLY_CONSOLE ? undefined : vm.consoles.find(({ id }) => id === EARLY_CONSOLE);
   return (
     <div className="console-body" role="tabpanel" id="console-panel" aria-label={`${vm.name} ${console?.title ?? 'console'}`}>
       {(canShow || vm.state !== 'stopped' || vm.problem !== undefined) && <ConsoleState vm={vm} hasConsole={console !== undefined} />}
-      {canShow ? <TerminalPane key={`${vm.name}/${last}`} name={vm.name} consoleId={last} startedAt={startedAt} label={`Console ${console?.title ?? ''} of ${vm.name}. Ctrl+F6 leaves it.`} /> : <NothingToShow vm={vm} />}
+      {canShow ? <TerminalPane key={`${vm.name}/${last}`} name={vm.name} consoleId={last} startedAt={startedAt} label={`Console ${console?.title ?? ''} of ${vm.name}. Ctrl+F6 leaves it.`} early={early} /> : <NothingToShow vm={vm} />}
     </div>
   );
 }

@@ -1,14 +1,16 @@
 import { ActionIcon, Group, TextInput, Tooltip } from '@mantine/core';
 import { ChevronDown, ChevronUp, Eraser, Search, X } from 'lucide-react';
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import type { ConsoleInfo } from '../../../engine/contract/engine_api.ts';
 import { formatMips } from '../../format.ts';
+import { go } from '../../router.ts';
 import { useStats, useStore } from '../../state/engine_store.ts';
 import { sessionOf } from './sessions.ts';
 
 const MATCHES = { decorations: { matchBackground: '#5c4a12', matchOverviewRuler: '#fcc419', activeMatchBackground: '#b08900', activeMatchColorOverviewRuler: '#fcc419' } };
 
 /** Shows a session's terminal. React places it; the terminal draws itself. */
-export function TerminalPane({ name, consoleId, startedAt, label }: { name: string; consoleId: string; startedAt: number | undefined; label: string }) {
+export function TerminalPane({ name, consoleId, startedAt, label, early }: { name: string; consoleId: string; startedAt: number | undefined; label: string; early: ConsoleInfo | undefined }) {
   const { engine } = useStore();
   const session = sessionOf(engine, name, consoleId);
   const place = useRef<HTMLDivElement>(null);
@@ -46,16 +48,21 @@ export function TerminalPane({ name, consoleId, startedAt, label }: { name: stri
           </>
         )}
       </div>
-      {isQuiet && <Quiet name={name} />}
+      {isQuiet && <Quiet name={name} early={early} />}
       <div ref={place} className="terminal-place" role="group" aria-label={label} />
     </div>
   );
 }
 
-/** An empty screen says whether the guest is at work. */
-function Quiet({ name }: { name: string }) {
+/** An empty screen says whether the guest is at work, and where it can be seen to be. */
+function Quiet({ name, early }: { name: string; early: ConsoleInfo | undefined }) {
   const mips = useStats(name).at(-1)?.mips;
-  return <div className="terminal-quiet" role="status">Waiting for the first output of {name}{mips === undefined ? '' : ` · ${formatMips(mips)} MIPS`}</div>;
+  return (
+    <div className="terminal-quiet" role="status">
+      Waiting for the first output of {name}{mips === undefined ? '' : ` · ${formatMips(mips)} MIPS`}
+      {early !== undefined && <button type="button" className="terminal-quiet-link" onClick={() => go({ view: 'consoles', name, consoleId: early.id })}>Watch its kernel start on {early.title}</button>}
+    </div>
+  );
 }
 
 function SearchBar({ onFind, onClose }: { onFind: (text: string, back: boolean) => void; onClose: () => void }) {

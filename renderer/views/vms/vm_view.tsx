@@ -80,7 +80,7 @@ function Consoles({ vm }: { vm: VmInfo }) {
             {vm.consoles.map((console) => (
               <Table.Tr key={console.id}>
                 <Table.Td><Anchor size="sm" fw={500} href={hashOf({ view: 'consoles', name: vm.name, consoleId: console.id })}>{console.title}</Anchor></Table.Td>
-                <Table.Td><Text size="sm" c="dimmed">{console.kind}</Text></Table.Td>
+                <Table.Td><Text size="sm" c="dimmed">{console.where === '' ? 'this window' : console.kind}</Text></Table.Td>
                 <Table.Td><Group gap={6} justify="flex-end">{console.where === '' ? null : <CopyChip value={console.where} />}{console.kind === 'pty' && <CopyChip value={`screen ${console.where}`} label="screen" />}</Group></Table.Td>
               </Table.Tr>
             ))}
