@@ -10,7 +10,7 @@ import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { layout } from '../tables/layout.ts';
 import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
-import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
+import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
 
@@ -67,6 +67,7 @@ export class JitCompiler {
   readonly #least: number;
   readonly #link: CompilerLink | undefined;
   readonly #records: RecordPool;
+  readonly #scratch: number;
   readonly #pages = new Map<number, PageState>();
   #seen = 0;
   #nextFunction = 1;
@@ -79,6 +80,7 @@ export class JitCompiler {
     this.#list = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE + J.LIST;
     this.#least = Math.max(1, threshold >> 4);
     this.#link = link;
+    this.#scratch = SCRATCH_RECORD + (pcpuId + 1) * SCRATCH_STRIDE;
     const share = (RECORDS_END - RECORDS_BASE) / 8;
     this.#records = new RecordPool(memory.buffer, RECORDS_BASE + share * (4 + pcpuId), RECORDS_BASE + share * (5 + pcpuId));
   }
@@ -135,7 +137,7 @@ export class JitCompiler {
 
   #compileNow(request: CompileRequest): void {
     if (this.#records.full) return;
-    const built = compileBatch([request], this.#core, this.#view, SCRATCH_RECORD, this.#records);
+    const built = compileBatch([request], this.#core, this.#view, this.#scratch, this.#records);
     if (built === undefined) return;
     this.onModule?.(built.bytes);
     this.#install({ module: new WebAssembly.Module(built.bytes), pages: built.pages, functions: [0] });

@@ -32,8 +32,9 @@ export const EXIT_STALE = 3;
 /** Records of the instructions that compiled code leaves to the interpreter's routines. */
 export const RECORDS_BASE = 0x0a20_0000;
 export const RECORDS_END = 0x0c20_0000;
-/** Where the compiler decodes. */
+/** Where the compiler decodes; pCPUs that compile themselves do so this much further on each. */
 export const SCRATCH_RECORD = 0x0c20_0000;
+export const SCRATCH_STRIDE = 0x100;
 
 /** The memory type that modules import: any shared memory of a NUC fits. */
 export const MEMORY_PAGES = 65536;
