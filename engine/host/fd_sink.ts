@@ -1,17 +1,18 @@
 /**
  * Output to a non-blocking descriptor that the event loop cannot watch for room: libuv writes to a pty master blocking,
  * which without a reader would stop this thread. So it is written directly, and a full one, which has room for some ten
- * kilobytes more after a millisecond with a reader, is tried again: less and less often while nobody reads.
+ * kilobytes more after a millisecond with a reader, is tried again: after a part of the time that nobody has read for.
  */
 import fs from 'node:fs';
 import type { Sink } from './char_stream.ts';
 
 const SHORTEST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 32;
+/** A reader who comes back after a pause waits this much longer at most. */
+const PART_OF_STALL = 1 / 4;
 
 export class FdSink implements Sink {
   #retry: NodeJS.Timeout | undefined;
-  #waitMs = SHORTEST_WAIT_MS;
   progressAt = 0;
   readonly #fd: number;
 
@@ -23,7 +24,6 @@ export class FdSink implements Sink {
       while (at < chunk.length) {
         at += fs.writeSync(this.#fd, chunk, at);
         this.progressAt = performance.now();
-        this.#waitMs = SHORTEST_WAIT_MS;
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return done(error as NodeJS.ErrnoException);
@@ -38,7 +38,7 @@ export class FdSink implements Sink {
   }
 
   #later(action: () => void): void {
-    this.#retry = setTimeout(action, this.#waitMs);
-    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
+    const stallMs = performance.now() - this.progressAt;
+    this.#retry = setTimeout(action, Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, stallMs * PART_OF_STALL)));
   }
 }
