@@ -275,6 +275,7 @@ main:
   together dekker
   check "MFENCE orders a store before a load (Dekker)", [bad], 0
   mov qword ptr [bad], 0
+  mov qword ptr [data], 0
   together tearing
   check "aligned stores of 8 bytes are not torn", [bad], 0
 
