@@ -23,7 +23,7 @@ export type Bits = keyof typeof MODES;
 const FEATURES = new Set([
   'INTEL8086', 'INTEL8086_ONLY', 'INTEL186', 'INTEL286', 'INTEL386', 'INTEL486', 'X64', 'CMOV', 'CX8', 'CMPXCHG16B', 'FPU', 'FPU287', 'FPU387', 'MMX', 'SSE', 'SSE2', 'SSE3',
   'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'LZCNT', 'BMI1', 'BMI2', 'ADX', 'MOVBE', 'AES', 'PCLMULQDQ', 'SHA', 'FXSR', 'SYSCALL', 'SEP', 'MSR', 'TSC', 'RDTSCP', 'CPUID',
-  'CLFSH', 'CLFLUSHOPT', 'CLWB', 'MULTIBYTENOP', 'PAUSE', 'FSGSBASE', 'SMAP', 'XSAVE', 'XSAVEOPT', 'RDRAND', 'RDSEED', 'PREFETCHW', 'D3NOW_PREFETCH', 'INVPCID',
+  'CLFSH', 'CLFLUSHOPT', 'CLWB', 'MULTIBYTENOP', 'PAUSE', 'FSGSBASE', 'SMAP', 'XSAVE', 'XSAVEOPT', 'RDRAND', 'RDSEED', 'PREFETCHW', 'D3NOW_PREFETCH', 'INVPCID', 'RDPID',
 ].map((name) => CpuidFeature[name as keyof typeof CpuidFeature]));
 
 export interface Mismatch { readonly bits: Bits; readonly bytes: string; readonly ours: string; readonly iced: string }

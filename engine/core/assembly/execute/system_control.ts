@@ -42,7 +42,7 @@ export function execControl(op: u32, rec: usize): void {
       setGpr32(RCX, <u32>load<u64>(cpu, S_IA32_TSC_AUX));
       return;
     case OP_RDPID:
-      setRegister(recRm(rec), mode() & MODE_LONG64 ? 8 : 4, <u64><u32>load<u64>(cpu, S_IA32_TSC_AUX));
+      setRegister(recRm(rec), recSize(rec), <u64><u32>load<u64>(cpu, S_IA32_TSC_AUX));
       return;
     case OP_RDMSR: needPrivilege(); readMsr(); return;
     case OP_WRMSR: needPrivilege(); writeMsr(); return;

@@ -109,7 +109,7 @@ const control: OpcodeRow[] = [
   { op: 'WRGSBASE', encoding: 'F3 0F AE 11:/3', operands: 'Ry', feature: 'fsgsbase', mode: 'o64' },
   { op: 'RDRAND', encoding: 'NFx 0F C7 11:/6', operands: 'Rv', feature: 'rdrand' },
   { op: 'RDSEED', encoding: 'NFx 0F C7 11:/7', operands: 'Rv', feature: 'rdseed' },
-  { op: 'RDPID', encoding: 'F3 0F C7 11:/7', operands: 'Rd', feature: 'rdpid' },
+  { op: 'RDPID', encoding: 'F3 0F C7 11:/7', operands: 'Ry', feature: 'rdpid', mode: 'f64' },
   { op: 'LFENCE', encoding: 'NP 0F AE 11:/5', operands: '', feature: 'sse2' },
   { op: 'MFENCE', encoding: 'NP 0F AE 11:/6', operands: '', feature: 'sse2' },
   { op: 'SFENCE', encoding: 'NP 0F AE 11:/7', operands: '', feature: 'sse' },
