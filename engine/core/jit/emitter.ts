@@ -1,7 +1,7 @@
 /**
  * The function under construction: its locals, guest registers, operands and memory accesses.
  *
- * Guest registers live in locals. Nothing of an instruction's effect may reach a guest register's or a flag's local
+ * Guest registers live in locals, and are stored where a block ends or an innermost loop is left. Nothing of an instruction's effect may reach a guest register's or a flag's local
  * before its last access to memory: an access that cannot be done here branches to `miss`, and the interpreter then
  * executes the instruction from its start.
  */
@@ -47,9 +47,12 @@ export const WHERE_GO_ON = 0x8000_0000 | 0;
 export class Emitter {
   readonly code = new Code();
   readonly helpers: Helpers;
-  /** Guest registers that have a local; those that are written. Bits 0..15. */
+  /** Guest registers that have a local. Bits 0..15. */
   used = 0;
-  dirty = 0;
+  /** Those whose value in memory may be older than the local's. */
+  pending = 0;
+  /** All that were written. */
+  written = 0;
   /** Locals of XMM registers by number; locals beyond them are temporaries. */
   readonly xmm = new Map<number, number>();
   dirtyXmm = 0;
@@ -75,13 +78,28 @@ export class Emitter {
   }
   set64(r: number): void {
     this.used |= 1 << r;
-    this.dirty |= 1 << r;
+    this.pending |= 1 << r;
+    this.written |= 1 << r;
     this.code.set(L.GPR + r);
   }
   tee64(r: number): void {
     this.used |= 1 << r;
-    this.dirty |= 1 << r;
+    this.pending |= 1 << r;
+    this.written |= 1 << r;
     this.code.tee(L.GPR + r);
+  }
+
+  /**
+   * Stores what is not in memory yet, on a path that leaves. So the places where the state is written know nothing of
+   * registers, and no edge to them carries any.
+   */
+  storePending(): void {
+    for (let r = 0; r < 16; r += 1) if (this.pending >> r & 1) this.code.get(L.CPU).get(L.GPR + r).memory(O.I64_STORE, S.GPR + r * 8);
+  }
+  /** The same on the path that goes on. */
+  flush(): void {
+    this.storePending();
+    this.pending = 0;
   }
 
   /** Pushes a register: i64 for 8 bytes, i32 for 4, sign-extended i32 below. Byte registers 16..19 are AH CH DH BH. */
@@ -194,7 +212,10 @@ export class Emitter {
     this.miss();
     this.code.end();
   }
-  miss(): void { this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS); }
+  miss(): void {
+    this.storePending();
+    this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS);
+  }
 
   /** Pops a linear address, which stays in EA; pushes the wasm address of an access of `size` bytes that is allowed. */
   translate(size: number, write: boolean): void {

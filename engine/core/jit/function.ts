@@ -58,21 +58,38 @@ export function compilePage(request: PageRequest, helpers: Helpers, pageType: nu
   const labels = new Labels(blocks);
   code.depth = LABEL.EXECUTE + labels.outer;
   code.get(L.ENTRY).brTable(blocks.map((b) => labels.isInner(b) ? LABEL.MISS : labels.of(b)), LABEL.MISS);
+  let written = 0;
   for (const b of blocks) {
     code.end();
-    if (b.loop?.first === b.index) labels.open(code, b.loop);
+    if (b.loop?.first === b.index) {
+      labels.open(code, b.loop);
+      written = writtenIn(blocks, b.loop, labels, byOffset, helpers);
+    }
+    if (b.loop === undefined) written = 0;
     if (b.entry && b.needsFlags && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && outcome[p] !== UNKNOWN)) b.entry = false;
     b.known = UNKNOWN;
     if (!b.entry && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && seen[p])) {
       const first = outcome[predecessors[b.index][0]];
       if (predecessors[b.index].every((p) => outcome[p] === first)) b.known = first;
     }
-    outcome[b.index] = emitBlock(e, b, labels, byOffset, record);
+    outcome[b.index] = emitBlock(e, b, labels, written, byOffset, record);
     seen[b.index] = true;
     if (b.loop?.last === b.index) code.end();
   }
   code.end(); // execute
   return { locals: e.locals(), code: assemble(e, request, labels.outer, pageType) };
+}
+
+/** Guest registers that a loop writes: inside of it they are stored where it is left only. */
+function writtenIn(blocks: readonly Block[], loop: Loop, labels: Labels, byOffset: Map<number, Block>, helpers: Helpers): number {
+  let written = 0;
+  for (let k = loop.first; k <= loop.last; k += 1) {
+    const e = new Emitter(helpers);
+    e.code.depth = 0x1000; // nobody looks at this code
+    emitBlock(e, blocks[k], labels, 0, byOffset, () => 0);
+    written |= e.written;
+  }
+  return written;
 }
 
 /** Where the blocks' labels are: depths of the structure above. */
@@ -109,27 +126,39 @@ class Labels {
 }
 
 /** Emits a block's code; returns what is known about the flags behind it. */
-function emitBlock(e: Emitter, b: Block, labels: Labels, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
+function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
   e.sseChecked = false;
   e.roundingChecked = false;
+  e.pending = written;
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
 
   /** Goes on at an offset of the page, conditionally when `iff` (the condition is on the stack). */
   const goTo = (offset: number, iff: boolean): void => {
     const t = offset >= 0 && offset < 0x1000 ? byOffset.get(offset) : undefined;
+    const loops = t !== undefined && t.index === b.loop?.first;
+    const inside = t !== undefined && b.loop !== undefined && t.loop === b.loop;
+    if (!iff && !inside) e.flush();
     if (t !== undefined && t.index > b.index) {
-      if (iff) code.brIf(labels.of(t));
-      else if (t.index !== b.index + 1) code.br(labels.of(t));
+      if (!iff) {
+        if (t.index !== b.index + 1) code.br(labels.of(t));
+      } else if (inside || e.pending === 0) {
+        code.brIf(labels.of(t));
+      } else {
+        code.if();
+        e.storePending();
+        code.br(labels.of(t)).end();
+      }
       return;
     }
-    const loops = t !== undefined && t.index === b.loop?.first;
     if (iff && loops) code.likely();
     if (iff) code.if();
+    if (iff && !inside) e.storePending();
     if (t !== undefined) {
       code.get(L.LEFT).i32(0).op(O.I32_LT_S).unlikely().if();
+      if (inside) e.storePending();
       code.i32(t.offset | WHERE_GO_ON).set(L.WHERE).br(LABEL.MISS);
       code.end();
       if (loops) code.br(labels.again);
@@ -151,10 +180,11 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, byOffset: Map<number, B
       continue;
     }
     if (b.ending === 'transfer') {
-      transfer(e, i, f, goTo);
+      transfer(e, b, i, f, goTo);
       return f.known;
     }
     const next = i.ends ? undefined : byOffset.get(b.end);
+    e.flush();
     code.i32(record(i)).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
@@ -162,7 +192,7 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, byOffset: Map<number, B
   return f.known;
 }
 
-function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {
+function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {
   const { code } = e;
   const next = i.offset + i.length;
   const pushReturn = (): void => push(e, () => { code.get(L.PAGE).i64(next).op(O.I64_ADD); });
@@ -172,6 +202,7 @@ function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: numbe
     e.missIf();
   };
   if (isJcc(i)) {
+    if (b.loop === undefined) e.flush();
     pushCondition(e, f, i.op - OP.JO);
     goTo(targetOf(i), true);
     goTo(next, false);
@@ -192,6 +223,7 @@ function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: numbe
       code.set(L.TARGET);
       checkTarget();
       if (i.op === OP.CALL_E) pushReturn();
+      e.flush();
       code.br(LABEL.CHAIN);
       return;
     default: // RET
@@ -202,6 +234,7 @@ function transfer(e: Emitter, i: Instruction, f: FlagState, goTo: (offset: numbe
       checkTarget();
       code.get(L.EA).i64(8 + (i.op === OP.RET_I ? i.small & 0xffff : 0)).op(O.I64_ADD);
       e.set64(RSP);
+      e.flush();
       code.br(LABEL.CHAIN);
       return;
   }
@@ -220,7 +253,6 @@ function readState(e: Emitter, code: Code): void {
 }
 
 function writeState(e: Emitter, code: Code): void {
-  for (let r = 0; r < 16; r += 1) if (e.dirty >> r & 1) code.get(L.CPU).get(L.GPR + r).memory(O.I64_STORE, S.GPR + r * 8);
   for (const [r, local] of e.xmm) if (e.dirtyXmm >> r & 1) code.get(L.CPU).get(local).simdMemory(11, S.XMM + r * 16);
   code.get(L.LOP).i32(WORD32).op(O.I32_AND).if();
   for (const local of [L.LR, L.LA, L.LB]) code.get(local).op(O.I64_EXTEND32).set(local);
