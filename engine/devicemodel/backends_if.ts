@@ -25,6 +25,12 @@ export interface BlockBackend {
   readonly readOnly: boolean;
   read(offset: number, into: Uint8Array): Promise<void>;
   write(offset: number, from: Uint8Array): Promise<void>;
+  /**
+   * The same in one go, to or from pieces of guest memory, before it returns. False: nothing may be relied on, take the
+   * long way, which also tells what is wrong.
+   */
+  readAtOnce?(offset: number, into: readonly Uint8Array[]): boolean;
+  writeAtOnce?(offset: number, from: readonly Uint8Array[]): boolean;
   /** Everything written so far is on the host's disk when this resolves (fdatasync). */
   flush(): Promise<void>;
   /** Punches a hole where the host can; a no-op otherwise. */

@@ -112,3 +112,22 @@ test('discarded sectors read as zeros where the host punches holes, and as they 
   expect(into.subarray(512, -512).every((byte) => byte === into[512])).toBe(true);
   await disk.close();
 });
+
+test('pieces move at once and in order, and nothing is transferred past the end, to a closed or a read-only image', async () => {
+  const file = path.join(dir, 'pieces.img');
+  fs.writeFileSync(file, Buffer.alloc(1024));
+  const disk = await openDisk(file, { readOnly: false, owner: 'test' });
+  const shared = new Uint8Array(new SharedArrayBuffer(16)).fill(7);
+  expect(disk.writeAtOnce!(510, [Uint8Array.of(1, 2, 3), shared])).toBe(true);
+  const [first, second] = [new Uint8Array(2), new Uint8Array(2)];
+  expect(disk.readAtOnce!(511, [first, second])).toBe(true);
+  expect([...first, ...second]).toEqual([2, 3, 7, 7]);
+  expect(disk.readAtOnce!(1023, [first])).toBe(false);
+  expect(disk.writeAtOnce!(1023, [first])).toBe(false);
+  await disk.close();
+  expect(disk.readAtOnce!(0, [first])).toBe(false);
+  const readOnly = await openDisk(file, { readOnly: true, owner: 'test' });
+  expect(readOnly.writeAtOnce!(0, [first])).toBe(false);
+  await readOnly.close();
+  expect(fs.statSync(file).size).toBe(1024);
+});

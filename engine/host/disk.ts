@@ -6,7 +6,7 @@
  *         #N qcow2 and other formats
  */
 import { spawn } from 'node:child_process';
-import { readSync, writeSync } from 'node:fs';
+import { readSync, readvSync, writeSync, writevSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import type { BlockBackend } from '../devicemodel/backends_if.ts';
 import { HostError } from '../lib/errors.ts';
@@ -19,6 +19,8 @@ const QUICK_BYTES = 1 << 20;
 /** Longer than this, and at less than this rate, and the disk itself was asked. */
 const QUICK_MS = 1;
 const QUICK_BYTES_PER_MS = 500_000;
+/** IOV_MAX */
+const MAX_PIECES = 1024;
 /** Transfers that go through the thread pool after a slow one. */
 const POOLED_AFTER_SLOW = 16;
 const READ_ONLY_REASONS = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTBSY']);
@@ -135,6 +137,25 @@ class RawDisk implements BlockBackend {
       done += this.#isQuick(left)
         ? this.#atOnce('write', left, () => writeSync(this.#handle.fd, from, done, left, at))
         : (await this.#io('write', () => this.#handle.write(from, done, left, at))).bytesWritten;
+    }
+  }
+
+  readAtOnce(offset: number, into: readonly Uint8Array[]): boolean {
+    return this.#vector('read', offset, into, (at) => readvSync(this.#handle.fd, into, at));
+  }
+
+  writeAtOnce(offset: number, from: readonly Uint8Array[]): boolean {
+    return !this.readOnly && this.#vector('write', offset, from, (at) => writevSync(this.#handle.fd, from, at));
+  }
+
+  /** One system call for all pieces; a short one or an error is for the long way to meet again. */
+  #vector(verb: string, offset: number, pieces: readonly Uint8Array[], transfer: (at: number) => number): boolean {
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (this.#closed || pieces.length > MAX_PIECES || offset + bytes > this.sizeBytes || this.#pooled > 0 || !this.#isQuick(bytes)) return false;
+    try {
+      return this.#atOnce(verb, bytes, () => transfer(this.#start + offset)) === bytes;
+    } catch {
+      return false;
     }
   }
 
