@@ -173,3 +173,22 @@ test('a full table is emptied and filled anew', () => {
   expect(m.gpr(0)).toBe(4000n);
   expect(m.core.jit!.statistics.flushes).toBeGreaterThan(1);
 });
+
+test('pages that share a TLB entry are found, and a changed page-table entry is seen after INVLPG', () => {
+  const far = 0x2000_1000; // shares its TLB entry with CODE's neighbour
+  const entry = 0x6008; //    page-table entry of `far`
+  // again: mov [r8],r9; invlpg [rsi]; mov rax,[rsi]; add rbx,rax; mov [rdi],rbx; the same with r10; dec rbp; jnz again; hlt
+  const m = both(bytes('4d8908 0f013e 488b06 4801c3 48891f 4d8910 0f013e 488b06 4801c3 48891f 48ffcd 75dd f4'), (on) => {
+    on.ram.writeBigUInt64LE(7n, DATA);
+    on.ram.writeBigUInt64LE(0x1234n, DATA + 0x1000);
+    on.setGpr(3, 0n);
+    on.setGpr(5, 2000n);
+    on.setGpr(6, BigInt(far));
+    on.setGpr(7, BigInt(CODE + 0x1000));
+    on.setGpr(8, BigInt(entry));
+    on.setGpr(9, BigInt(DATA + 0x1000 | 3));
+    on.setGpr(10, BigInt(DATA | 3));
+  });
+  expect(m.gpr(3)).toBe(2000n * (0x1234n + 7n));
+  expect(compiledInstructions(m)).toBeGreaterThan(20_000);
+});

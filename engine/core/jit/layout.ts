@@ -15,6 +15,8 @@ export const J = {
   ENTRIES: 0x10_0000,
   /** The compiler's list of a page's blocks, u16 each. */
   LIST: 0x18_0000,
+  /** What page walks have found, 64 KiB (assembly/jit.ts). */
+  RECENT: 0x19_0000,
 } as const;
 
 /** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */
