@@ -3,9 +3,25 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Instructions run on the host processor and on the core. */
 export interface NativeRun {
-  readonly seed: number;
-  /** By class: cases, and of these by op; a sequence counts for each of its instructions. */
-  readonly classes: Record<string, { readonly cases: number; readonly mismatches: number; readonly ops: Record<string, number> }>;
+  /** By class. */
+  readonly classes: Record<string, ClassRun>;
+}
+
+export interface ClassRun {
+  /** Of the runs that these counts sum up. */
+  readonly seeds: readonly number[];
+  readonly cases: number;
+  readonly mismatches: number;
+  /** Cases by op; a sequence counts for each of its instructions. */
+  readonly ops: Record<string, number>;
+}
+
+/** Both runs of a class; one with a seed that counts already stands in for what there was. */
+export function addRun(known: ClassRun | undefined, run: ClassRun): ClassRun {
+  if (known === undefined || run.seeds.some((seed) => known.seeds.includes(seed))) return run;
+  const ops: Record<string, number> = { ...known.ops };
+  for (const [op, n] of Object.entries(run.ops)) ops[op] = (ops[op] ?? 0) + n;
+  return { seeds: [...known.seeds, ...run.seeds], cases: known.cases + run.cases, mismatches: known.mismatches + run.mismatches, ops };
 }
 
 export interface FuzzRun {

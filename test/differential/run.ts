@@ -3,12 +3,12 @@
  *
  * Compares the interpreter, or with --jit compiled code, with the host processor: 64- and 32-bit code, or with --bits16
  * 16-bit code in segments of a local descriptor table. Prints a table by class and the
- * first mismatches. --record keeps the counts in results.json, of one class in place of what it was with the same seed.
+ * first mismatches. --record adds the counts to those in results.json, in place of a class's that had the same seed.
  */
 import { parseArgs } from 'node:util';
 import { runDifferential } from './differential.ts';
 import { nativeUnavailable } from './native.ts';
-import { readResults, recordResults } from './results.ts';
+import { addRun, readResults, recordResults } from './results.ts';
 
 const { values } = parseArgs({
   options: {
@@ -48,11 +48,13 @@ for (const c of classes) {
 }
 if (values.record) {
   const kind = values.jit ? 'nativeJit' : values.bits16 ? 'native16' : 'native';
-  const seed = Number(values.seed);
-  const known = readResults()[kind];
   if (values.op !== undefined) throw new Error('--record wants whole classes');
-  const sorted = (ops: ReadonlyMap<string, number>): Record<string, number> => Object.fromEntries([...ops].toSorted(([x], [y]) => (x < y ? -1 : 1)));
-  const fresh = Object.fromEntries(classes.map((c) => [c.family, { cases: c.cases, mismatches: c.mismatches, ops: sorted(c.ops) }]));
-  recordResults({ [kind]: { seed, classes: { ...(values.class !== undefined && known?.seed === seed ? known.classes : {}), ...fresh } } });
+  const known = readResults()[kind]?.classes ?? {};
+  const recorded = { ...known };
+  for (const { family, cases, mismatches, ops } of classes) {
+    const byOp = Object.fromEntries([...ops].toSorted(([x], [y]) => (x < y ? -1 : 1)));
+    recorded[family] = addRun(known[family], { seeds: [Number(values.seed)], cases, mismatches, ops: byOp });
+  }
+  recordResults({ [kind]: { classes: recorded } });
 }
 process.exitCode = wrong === 0 ? 0 : 1;
