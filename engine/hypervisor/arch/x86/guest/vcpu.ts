@@ -53,7 +53,7 @@ const MAX_BUDGET = 2_000_000;
 const SPIN_NS = 40_000;
 const MAX_SLEEP_MS = 60_000;
 /** A halted vCPU looks for an interrupt at most this long before its thread sleeps. */
-const LONGEST_LINGER_NS = 200_000;
+const LONGEST_LINGER_NS = 400_000;
 const CPU_TIME_EVERY_NS = 20_000_000;
 const LOG_WARNING = 4;
 const LOG_LEVEL = Number(process.env['ACRN_LOGLEVEL'] ?? 3);
