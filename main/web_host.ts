@@ -111,7 +111,7 @@ export class WebHost {
     if (this.#sessions.size > MAX_SESSIONS) this.#sessions.delete(this.#sessions.values().next().value ?? '');
     response.setHeader('Set-Cookie', `${this.#cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
-    response.end('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>ACRN Desktop</title></head><body><p>Opening ACRN Desktop. <a href="/">Continue</a></p></body></html>');
+    response.end('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><link rel="icon" type="image/svg+xml" href="/icon.svg"><title>ACRN Desktop</title></head><body><p>Opening ACRN Desktop. <a href="/">Continue</a></p></body></html>');
     this.#options.onNewLink?.(this.link);
   }
 
