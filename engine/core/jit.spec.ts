@@ -192,3 +192,59 @@ test('pages that share a TLB entry are found, and a changed page-table entry is 
   expect(m.gpr(3)).toBe(2000n * (0x1234n + 7n));
   expect(compiledInstructions(m)).toBeGreaterThan(20_000);
 });
+
+/** Runs `megabytes` of code that no two pages of are alike, 200 pages at a time, each page twice as compiled code. */
+function runDistinctCode(m: JitMachine, megabytes: number, watch: () => void): void {
+  const pages = 200;
+  const code = Buffer.alloc(pages * 4096);
+  let n = 0;
+  for (let done = 0; done < megabytes * 256; done += pages) {
+    let sum = 0n;
+    for (let page = 0; page < pages; page += 1) {
+      let at = page * 4096;
+      for (let k = 0; k < 670; k += 1, at += 6) { // add rax,imm32
+        n = (n + 0x9e3779b1) | 0;
+        code.writeUInt16LE(0x0548, at);
+        code.writeInt32LE(n, at + 2);
+        sum += BigInt(n);
+      }
+      if (page < pages - 1) bytes('e9').copy(code, at); // jmp next page
+      else bytes('48ffcd 0f85').copy(code, at); //         dec rbp; jnz first page
+      at += page < pages - 1 ? 1 : 5;
+      code.writeInt32LE((page < pages - 1 ? (page + 1) * 4096 : 0) - at - 4, at);
+      code[at + 4] = 0xf4;
+    }
+    m.put(code);
+    m.start();
+    m.setGpr(0, 0n);
+    m.setGpr(5, 4n);
+    let left: number;
+    do left = m.core.run(1_000_000); while (left === BUDGET);
+    expect(left).toBe(HLT);
+    expect(m.gpr(0)).toBe(BigInt.asUintN(64, sum * 4n));
+    watch();
+  }
+}
+
+test('the code cache is bounded: it is emptied when it is full, and code goes on being compiled', () => {
+  const m = new JitMachine(module, 'on', 2);
+  m.core.jit!.limits.instructions = 300 * 670;
+  m.core.jit!.limits.compilations = Infinity;
+  let ran = 0;
+  runDistinctCode(m, 2, () => {
+    expect(m.core.jit!.live).toBeLessThanOrEqual(300);
+    expect(compiledInstructions(m) - ran).toBeGreaterThan(200 * 670);
+    ran = compiledInstructions(m);
+  });
+  expect(m.core.jit!.statistics.flushes).toBeGreaterThan(1);
+});
+
+test.skipIf(process.env['ACRN_TEST_FULL'] !== '1')('200 MB of distinct code: memory stays bounded', { timeout: 1_200_000 }, () => {
+  const m = new JitMachine(module, 'on', 2);
+  m.core.jit!.limits.compilations = Infinity;
+  const start = process.memoryUsage().rss;
+  let most = 0;
+  runDistinctCode(m, 200, () => { most = Math.max(most, process.memoryUsage().rss - start); });
+  expect(m.core.jit!.statistics.instructions).toBeGreaterThan(200 * 256 * 670 * 0.9);
+  expect(most / 2 ** 20).toBeLessThan(350);
+});

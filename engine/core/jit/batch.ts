@@ -50,13 +50,12 @@ export class RecordPool {
     this.#end = end;
   }
 
-  /** Room for a page in which no instruction is known. */
-  get full(): boolean { return this.#next + 0x1000 * RECORD_BYTES > this.#end; }
-
+  /** Address of the instruction's record; 0 when there is no room for one more. */
   add(i: Instruction): number {
     const key = String.fromCharCode(...i.bytes);
     let at = this.#known.get(key);
     if (at === undefined) {
+      if (this.#next + RECORD_BYTES > this.#end) return 0;
       at = this.#next;
       this.#next += RECORD_BYTES;
       this.#bytes.set(i.bytes, at);

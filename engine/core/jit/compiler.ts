@@ -51,12 +51,16 @@ interface PageState {
 
 export class JitCompiler {
   readonly limits = {
-    /** Functions at once in the table; when it is full everything is forgotten. */
-    functions: 16384,
+    /** Functions at once in the table, and guest instructions in them; when it is full everything is forgotten. */
+    functions: 4096,
+    instructions: 500_000,
     /** Compilations of one page, whatever its code, after which each takes twice as much heat as the one before. */
     compilations: 6,
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, flushes: 0, refused: 0 };
+  /** Functions in the table now. */
+  get live(): number { return this.#nextFunction - 1; }
+
   /** For inspection: called with the bytes of modules compiled on the spot. */
   onModule: ((bytes: Uint8Array) => void) | undefined;
   readonly #memory: WebAssembly.Memory;
@@ -71,6 +75,8 @@ export class JitCompiler {
   readonly #pages = new Map<number, PageState>();
   #seen = 0;
   #nextFunction = 1;
+  /** Guest instructions in the functions of the table. */
+  #instructions = 0;
 
   constructor(memory: WebAssembly.Memory, table: WebAssembly.Table, core: CompilerExports, pcpuId: number, threshold: number, link?: CompilerLink) {
     this.#memory = memory;
@@ -136,7 +142,6 @@ export class JitCompiler {
   }
 
   #compileNow(request: CompileRequest): void {
-    if (this.#records.full) return;
     const built = compileBatch([request], this.#core, this.#view, this.#scratch, this.#records);
     if (built === undefined) return;
     this.onModule?.(built.bytes);
@@ -144,7 +149,9 @@ export class JitCompiler {
   }
 
   #install({ module, pages, functions }: CompiledModule): void {
-    if (this.#nextFunction + pages.length > this.limits.functions) this.flush();
+    const adds = pages.reduce((sum, p) => sum + p.instructions, 0);
+    if (this.#nextFunction + pages.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
+    this.#instructions += adds;
     const instance = new WebAssembly.Instance(module, {
       env: { memory: this.#memory, table: this.#table },
       core: this.#core as unknown as Record<string, CallableFunction>,
@@ -177,6 +184,7 @@ export class JitCompiler {
     this.#core.dropDecoded();
     for (let i = 1; i < this.#nextFunction; i += 1) this.#table.set(i, null);
     this.#nextFunction = 1;
+    this.#instructions = 0;
     this.#pages.clear();
     this.statistics.flushes += 1;
   }

@@ -12,6 +12,8 @@ export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAss
 /** A pCPU's link arrives through the control port. */
 export interface Connect { port: MessagePort; ready: Int32Array }
 
+/** Pages whose code is kept for other pCPUs. */
+const KEPT = 2048;
 /** Pages in one module at most. */
 const BATCH = 16;
 
@@ -40,6 +42,13 @@ function answer(to: Connect, message: CompiledModule): void {
   Atomics.add(to.ready, 0, 1);
 }
 
+function keep(last: Finished): void {
+  const key = keyOf(last.page);
+  finished.delete(key); // to the end of the order
+  finished.set(key, last);
+  if (finished.size > KEPT) finished.delete(finished.keys().next().value!);
+}
+
 function known(request: CompileRequest): Finished | undefined {
   const last = finished.get(keyOf(request));
   if (last === undefined || last.page.generation !== request.generation) return undefined;
@@ -55,14 +64,14 @@ function compileWaiting(): void {
     if (last !== undefined) answer(next.to, { module: last.module, pages: [last.page], functions: [last.fn] });
     else batch.push(next);
   }
-  if (batch.length > 0 && !records.full) {
+  if (batch.length > 0) {
     // A pCPU's pages are answered together; pages that two pCPUs ask for at once are compiled for both.
     for (const to of new Set(batch.map((w) => w.to))) {
       const requests = batch.filter((w) => w.to === to).map((w) => w.request);
       const built = compileBatch(requests, core, view, SCRATCH_RECORD, records);
       if (built === undefined) continue;
       const compiled = new WebAssembly.Module(built.bytes);
-      built.pages.forEach((page, fn) => finished.set(keyOf(page), { module: compiled, fn, page }));
+      built.pages.forEach((page, fn) => keep({ module: compiled, fn, page }));
       answer(to, { module: compiled, pages: built.pages, functions: built.pages.map((_, n) => n) });
     }
   }

@@ -44,7 +44,7 @@ export interface CompiledFunction {
 
 const RSP = 4;
 
-/** `record` puts an instruction where the interpreter's routine finds it and returns its address. */
+/** `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room. */
 export function compilePage(request: PageRequest, helpers: Helpers, pageType: number, record: (i: Instruction) => number): CompiledFunction {
   const e = new Emitter(helpers);
   const { blocks } = request;
@@ -184,8 +184,13 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
       return f.known;
     }
     const next = i.ends ? undefined : byOffset.get(b.end);
+    const at = record(i);
+    if (at === 0) {
+      e.miss();
+      return UNKNOWN;
+    }
     e.flush();
-    code.i32(record(i)).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
+    code.i32(at).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
   goTo(b.end, false);
