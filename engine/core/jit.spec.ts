@@ -193,6 +193,19 @@ test('pages that share a TLB entry are found, and a changed page-table entry is 
   expect(compiledInstructions(m)).toBeGreaterThan(20_000);
 });
 
+test('REP MOVSB between pages that share a TLB entry copies every byte', () => {
+  // again: mov rsi,r8; mov rdi,r9; mov rcx,r10; rep movsb; dec rbp; jnz again; hlt
+  const m = both(bytes('4c89c6 4c89cf 4c89d1 f3a4 48ffcd 75f0 f4'), (on) => {
+    on.ram.writeBigUInt64LE(BigInt(DATA | 3), 0x6008);
+    for (let i = 0; i < 3000; i += 1) on.ram[DATA + i] = (i * 37) & 0xff;
+    on.setGpr(5, 200n);
+    on.setGpr(8, 0x2000_1000n);
+    on.setGpr(9, BigInt(CODE + 0x1000));
+    on.setGpr(10, 3000n);
+  });
+  expect(m.ram.compare(m.ram, DATA, DATA + 3000, CODE + 0x1000, CODE + 0x1000 + 3000)).toBe(0);
+});
+
 /** Runs `megabytes` of code that no two pages of are alike, 200 pages at a time, each page twice as compiled code. */
 function runDistinctCode(m: JitMachine, megabytes: number, watch: () => void): void {
   const pages = 200;

@@ -12,6 +12,7 @@ import { setBetweenIterations } from '../debug';
 import { DF, TF } from '../flags';
 import { OP_CMPS, OP_LODS, OP_MOVS, OP_SCAS, OP_STOS } from '../gen/ops';
 import { S_FLAGS, S_MMU_CONTEXT } from '../gen/state';
+import { translateRead } from '../jit';
 import { read8, rmwAddress, segLinear } from '../mmu';
 import { CONTEXT_ALIGNED } from '../paging';
 import { REC_REP, REC_REPNE, recAddressSize, recFlags, recSegment, recSize } from '../record';
@@ -169,11 +170,9 @@ function wholePage(op: u32, segment: u32, size: u32, width: u32, count: u64): u3
     bytes = min<u32>(bytes, 0x1000 - (<u32>source & 0xfff));
     if (bytes < size) return 0;
     const e = entryOf(tlb, source);
-    if (load<u64>(e, E_READ) != (source & ~0xfff)) {
-      // One element the slow way fills the TLB entry, if the page can have one.
-      return 0;
-    }
-    from = <usize>source + <usize>load<u32>(e, E_ADDEND);
+    // The target's page may share the source's TLB entry: the address found now is good all the same.
+    from = load<u64>(e, E_READ) == (source & ~0xfff) ? <usize>source + <usize>load<u32>(e, E_ADDEND) : translateRead(source, 1);
+    if (from == 0) return 0;
   }
   const n = <u32>min<u64>(<u64>(bytes / size), count);
   if (n == 0) return 0;
