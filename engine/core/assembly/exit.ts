@@ -116,7 +116,7 @@ export function vmexit(reason: u32): bool {
 
 /** PAUSE-loop exiting (SDM 25.1.3): this many PAUSEs, with at most so many instructions to each, are a spin loop. */
 const PLE_WINDOW: u32 = 256;
-const PLE_GAP: u64 = 32;
+const PLE_GAP: u64 = 128;
 const PLE_EXITING: u32 = 1 << 10; // secondary controls
 let pauses: u32 = 0;
 let spinStart: u64 = 0;

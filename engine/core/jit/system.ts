@@ -155,7 +155,6 @@ export const SYSTEM_ROWS = new Map<number, Row>([
   [OP.MFENCE, { emit: (e) => { e.code.fence(); } }],
   [OP.LFENCE, { emit: nothing }],
   [OP.SFENCE, { emit: nothing }],
-  [OP.PAUSE, { emit: nothing }],
   [OP.CLD, { emit: (e) => changeFlags(e, DF, 0) }],
   [OP.STD, { emit: (e) => changeFlags(e, 0, DF) }],
   [OP.CLC, { emit: carryFlag(OP.CLC), reads: true }],
