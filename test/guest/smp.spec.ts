@@ -7,8 +7,7 @@ const PROMPT = /uos:[^\n]*# /;
 const TROUBLE = /unstable|warp|soft lockup|hard LOCKUP|Call Trace|rcu.*stall|clocksource.*skew|WARNING: |BUG: /;
 const MIB = 8;
 
-// Up to four vCPUs on two host cores take minutes: long tier.
-test.skipIf(process.env['ACRN_TEST_FULL'] !== '1').each([1, 2, 3, 4])('Linux with %i vCPUs', async (vcpus) => {
+test.each([1, 2, 3, 4])('Linux with %i vCPUs', async (vcpus) => {
   const { image, env } = workplace();
   const affinity = Array.from({ length: vcpus }, (_, i) => i).join(',');
   const run = acrnDm(['--cpu_affinity', affinity, ...sampleArguments(image)], env);
