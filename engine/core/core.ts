@@ -169,7 +169,6 @@ export class Core {
     this.#exports = instance.exports as unknown as CoreExports;
     if (options.jit === 'check') {
       this.lockStep = new LockStep(memory, pcpuId, this.#exports, door as CallableFunction);
-      this.lockStep.codeAddress = (rip) => this.translate(rip) ?? 0;
       this.#slice = CHECK_SLICE;
     }
     const ramBytes = Math.min(memory.buffer.byteLength - WASM_PAGE - layout.RAM_BASE, layout.RAM_MAX);

@@ -23,6 +23,7 @@ export interface CheckExports {
   replay(instructions: number): void;
   rewindCompiled(left: number): void;
   stateRestored(): void;
+  translateForDebugger(gva: bigint, write: number): number;
   getFlags(): number;
 }
 
@@ -201,7 +202,7 @@ export class LockStep {
   }
 
   #disassemble(rip: bigint): string[] {
-    const at = this.codeAddress(rip);
+    const at = this.#exports.translateForDebugger(BigInt.asIntN(64, rip), 0) >>> 0;
     if (at === 0) return ['  (not mapped)'];
     const bytes = this.#bytes.slice(at, Math.min(at + TRAIL * 15, (at | 0xfff) + 1));
     const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = createRequire(import.meta.url)('iced-x86') as typeof import('iced-x86');
@@ -216,7 +217,4 @@ export class LockStep {
     }
     return lines;
   }
-
-  /** wasm address behind a linear address; set by the core. */
-  codeAddress: (rip: bigint) => number = () => 0;
 }

@@ -569,11 +569,10 @@ on_shootdown:
   pop rax
   iretq
 
-# Each interrupts its neighbour and waits until that was counted.
-ipi_storm:
+# Each interrupts its neighbour `rounds` times, waits every time until that was counted, and at last for all others.
+.macro interrupt_neighbour rounds:req, icr:req, arrived:req
   push r12
-  sti
-  mov r12d, 100
+  mov r12d, \rounds
   lea esi, [rdi + 1]
   cmp rsi, [cpus]
   jb 1f
@@ -582,21 +581,26 @@ ipi_storm:
   mov ebx, esi
   shl ebx, 24
   apic_write APIC_ICR_HIGH, ebx
-  apic_write APIC_ICR, 0x40f2
+  apic_write APIC_ICR, \icr
 2: cmp [mine + rsi * 8], rax
   jne 3f
   pause
   jmp 2b
 3: dec r12d
   jnz 1b
-  lock inc qword ptr [arrived]
-4: mov rax, [arrived]
+  lock inc qword ptr [\arrived]
+4: mov rax, [\arrived]
   cmp rax, [cpus]
   jae 5f
   pause
   jmp 4b
-5: cli
-  pop r12
+5: pop r12
+.endm
+
+ipi_storm:
+  sti
+  interrupt_neighbour 100, 0x40f2, arrived
+  cli
   ret
 on_count:
   push rax
@@ -610,30 +614,7 @@ on_count:
   pop rax
   iretq
 nmi_round:
-  push r12
-  mov r12d, 50
-  lea esi, [rdi + 1]
-  cmp rsi, [cpus]
-  jb 1f
-  xor esi, esi
-1: mov rax, [mine + rsi * 8]
-  mov ebx, esi
-  shl ebx, 24
-  apic_write APIC_ICR_HIGH, ebx
-  apic_write APIC_ICR, 0x4400
-2: cmp [mine + rsi * 8], rax
-  jne 3f
-  pause
-  jmp 2b
-3: dec r12d
-  jnz 1b
-  lock inc qword ptr [arrived2]
-4: mov rax, [arrived2]
-  cmp rax, [cpus]
-  jae 5f
-  pause
-  jmp 4b
-5: pop r12
+  interrupt_neighbour 50, 0x4400, arrived2
   ret
 on_nmi:
   push rax
