@@ -7,35 +7,41 @@
  * @spec   SDM vol. 3, 6.8.3 and 25.4.2 (blocking by STI and MOV SS), 17.3.1 (debug exceptions), 26.7.5 (interrupt window)
  */
 import {
-  EVENT_CODE, EVENT_NMI_WINDOW, EVENT_TLB_FLUSH, EVENT_WINDOW, MODE_LONG64, RAX, RBP, RDX, RSP, CS, cpu, eventFlags, gpr32, gpr64, gpr8, interruptibility, mode, segBase,
-  segLimit, setGpr32, setGpr64, setGpr8, setInterruptibility,
+  EVENT_CODE, EVENT_NMI_WINDOW, EVENT_TLB_FLUSH, EVENT_WINDOW, MODE_LONG64, RAX, RBP, RDX, RSP, CS, cpu, gpr8, interruptibility, mode, segBase,
+  segLimit, setGpr8, setInterruptibility,
 } from './cpu';
-import { B_BIAS, B_BYTES, B_FIRST, B_JIT, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch } from './block';
+import {
+  B_BIAS, B_BYTES, B_FIRST, B_JIT, B_KEY, B_MODE, B_RECORDS, B_SECOND, cacheEpoch, decodeSingle, findBlock, isCurrent, scratch,
+} from './block';
 import { enterRun, leaveRun } from './code_page';
 import { codeBreakpoint, codeBreakpointsOn, pendingDebug, stepSuppressed, suppressStep } from './debug';
-import { multiplyHigh, multiplyTruncated } from './execute/muldiv';
+import { multiplyTruncated } from './execute/muldiv';
 import { shift } from './execute/shift';
 import { STAY, leaveReason, takeLeaveReason } from './exit';
 import { GP, deliverDebugTrap, deliverEvent, raiseDebugFault, raiseError } from './fault';
 import {
-  CF, IF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_SBB, LAZY_SUB, OF, RF, TF, carryFlag, condition, overflowFlag, parityFlag, setLazy,
-  setLazyLogic, setResultFlags, signFlag, zeroFlag,
+  IF, LAZY_DEC, LAZY_INC, OF, RF, TF, condition, overflowFlag, parityFlag, setLazy, setLazyLogic, setResultFlags, signFlag, zeroFlag,
 } from './flags';
 import { execute } from './gen/dispatch';
 import {
   S_BLOCK, S_BLOCK_RIP, S_CUR_OP, S_ENTRY_ERROR_CODE, S_ENTRY_INSTRUCTION_LENGTH, S_ENTRY_INTR_INFO, S_EVENT_FLAGS, S_FLAGS, S_GPR, S_INSTRUCTIONS,
-  S_LAZY_OP, S_LAZY_RESULT, S_LAZY_SRC1, S_LAZY_SRC2, S_LEAVE_BLOCK, S_RIP, S_SEG_BASE,
+  S_LEAVE_BLOCK, S_RIP,
 } from './gen/state';
 import {
-  HOT_ALU, HOT_CALL, HOT_CALL_R, HOT_CDQ, HOT_CDQE, HOT_CMOV_M, HOT_CMOV_R, HOT_CMP8, HOT_CQO, HOT_DEC, HOT_END, HOT_IMUL, HOT_IMUL_I, HOT_INC, HOT_JCC,
-  HOT_JMP, HOT_JMP_R, HOT_LEA, HOT_LEAVE, HOT_LOAD, HOT_MOV8_RI, HOT_MOV8_RR, HOT_MOVSX16_M, HOT_MOVSX16_R, HOT_MOVSX8_M, HOT_MOVSX8_R, HOT_MOVSXD_M,
-  HOT_MOVSXD_R, HOT_MOVZX16_M, HOT_MOVZX16_R, HOT_MOVZX8_M, HOT_MOVZX8_R, HOT_MOV_RI, HOT_MOV_RR, HOT_MUL_M, HOT_MUL_R, HOT_NEG, HOT_NOP, HOT_NOT, HOT_POP,
-  HOT_PUSH, HOT_PUSH_I, HOT_RET, HOT_ROL, HOT_ROR, HOT_SAR, HOT_SET, HOT_SHL, HOT_SHR, HOT_STORE, HOT_STORE_I, HOT_TEST, HOT_TEST8, HOT_ZERO,
+  HOT_ALU, HOT_CALL, HOT_CALL_R, HOT_CDQ, HOT_CDQE, HOT_CMOV_M, HOT_CMOV_R, HOT_CMP8, HOT_CQO, HOT_DEC, HOT_END, HOT_IMUL, HOT_IMUL_I, HOT_INC,
+  HOT_JCC, HOT_JMP, HOT_JMP_R, HOT_LEA, HOT_LEAVE, HOT_LOAD, HOT_MOV8_RI, HOT_MOV8_RR, HOT_MOVSX16_M, HOT_MOVSX16_R, HOT_MOVSX8_M, HOT_MOVSX8_R,
+  HOT_MOVSXD_M, HOT_MOVSXD_R, HOT_MOVZX16_M, HOT_MOVZX16_R, HOT_MOVZX8_M, HOT_MOVZX8_R, HOT_MOV_RI, HOT_MOV_RR, HOT_MUL_M, HOT_MUL_R, HOT_NEG,
+  HOT_NOP, HOT_NOT, HOT_POP, HOT_PUSH, HOT_PUSH_I, HOT_RET, HOT_ROL, HOT_ROR, HOT_SAR, HOT_SET, HOT_SHL, HOT_SHR, HOT_STORE, HOT_STORE_I, HOT_TEST,
+  HOT_TEST8, HOT_ZERO,
 } from './hot';
+import {
+  address, alu, below, belowOrEqual, canonical, first, fix8, hit, jump, keepCarry, less, lessOrEqual, multiply64, offsetOnly, reg32, reg64, second,
+  set32, set64,
+} from './hot_operands';
 import { JIT_INTERPRET, JIT_LOOKUP, JIT_STALE, countBlock, enterCompiled, forgetEntry, jitThreshold, promoteEntry } from './jit';
 import { fetchAddress, handleMmuEvents } from './mmu';
 import { REC_SIZE, recImm, recLength, recOffset, recOp } from './record';
-import { E_ADDEND, E_READ, E_WRITE, entryOf, tlb, tlbEpoch } from './tlb';
+import { E_READ, E_WRITE, tlbEpoch } from './tlb';
 
 export const LEAVE_EVENT: u32 = 1;
 export const LEAVE_WINDOW: u32 = 7;
@@ -44,86 +50,6 @@ export const LEAVE_BUDGET: u32 = 0x100;
 const NO_PAGE: u64 = 0xffff_ffff_ffff_ffff;
 const SHADOWS: u32 = 3; // interruptibility bits 0 (STI) and 1 (MOV SS)
 const BLOCKED_BY_NMI: u32 = 8;
-
-// ---- operands of the specialised handlers
-
-// @ts-ignore: decorator
-@inline function first(rec: usize): u32 { return load<u8>(rec, 28); }
-// @ts-ignore: decorator
-@inline function second(rec: usize): u32 { return load<u8>(rec, 29); }
-// @ts-ignore: decorator
-@inline function reg64(c: usize, i: u32): i64 { return load<i64>(c + (<usize>i << 3), S_GPR); }
-// @ts-ignore: decorator
-@inline function reg32(c: usize, i: u32): i64 { return <i64>load<i32>(c + (<usize>i << 3), S_GPR); }
-// @ts-ignore: decorator
-@inline function set64(c: usize, i: u32, v: i64): void { store<i64>(c + (<usize>i << 3), v, S_GPR); }
-// @ts-ignore: decorator
-@inline function set32(c: usize, i: u32, v: i64): void { store<u64>(c + (<usize>i << 3), <u64><u32>v, S_GPR); }
-
-/** Effective address; mask is the mode's address width. FS and GS only come here in 64-bit mode. */
-// @ts-ignore: decorator
-@inline function address(c: usize, rec: usize, mask: u64): u64 {
-  let ea = load<u64>(c + (<usize>load<u8>(rec, 5) << 3), S_GPR) + (load<u64>(c + (<usize>load<u8>(rec, 6) << 3), S_GPR) << load<u8>(rec, 7)) + <u64><i64>load<i32>(rec, 8);
-  ea &= mask;
-  const segment = load<u8>(rec, 12);
-  if (segment >= 4) ea += load<u64>(c + (<usize>segment << 3), S_SEG_BASE);
-  return ea;
-}
-
-/** wasm address of an access of last + 1 bytes, 0 on a TLB miss. */
-// @ts-ignore: decorator
-@inline function hit(gva: u64, last: u64, tag: usize): usize {
-  const e = entryOf(tlb, gva);
-  return load<u64>(e + tag) == ((gva + last) & 0xffff_ffff_ffff_f000) ? <usize>gva + <usize>load<u32>(e, E_ADDEND) : 0;
-}
-
-/** One operation of the group ADD OR ADC SBB AND SUB XOR CMP on sign-extended operands of 4 or 8 bytes. */
-// @ts-ignore: decorator
-@inline function alu(c: usize, kind: u32, wide: bool, a: i64, b: i64): i64 {
-  let r: i64;
-  if (kind == 0) {
-    r = a + b;
-    if (!wide) r = <i64><i32>r;
-    setLazy(LAZY_ADD, r, a, b);
-  } else if (kind == 5 || kind == 7) {
-    r = a - b;
-    if (!wide) r = <i64><i32>r;
-    setLazy(LAZY_SUB, r, a, b);
-  } else if (kind == 2) {
-    const carry = carryFlag();
-    r = a + b + <i64>carry;
-    if (!wide) r = <i64><i32>r;
-    setLazy(carry ? LAZY_ADC : LAZY_ADD, r, a, b);
-  } else if (kind == 3) {
-    const carry = carryFlag();
-    r = a - b - <i64>carry;
-    if (!wide) r = <i64><i32>r;
-    setLazy(carry ? LAZY_SBB : LAZY_SUB, r, a, b);
-  } else {
-    r = kind == 1 ? a | b : kind == 4 ? a & b : a ^ b;
-    setLazyLogic(r);
-  }
-  return r;
-}
-
-// @ts-ignore: decorator
-@inline function less(): bool {
-  return load<u32>(cpu, S_LAZY_OP) == LAZY_SUB ? load<i64>(cpu, S_LAZY_SRC1) < load<i64>(cpu, S_LAZY_SRC2) : signFlag() != overflowFlag();
-}
-// @ts-ignore: decorator
-@inline function lessOrEqual(): bool {
-  return load<u32>(cpu, S_LAZY_OP) == LAZY_SUB ? load<i64>(cpu, S_LAZY_SRC1) <= load<i64>(cpu, S_LAZY_SRC2) : zeroFlag() || signFlag() != overflowFlag();
-}
-// @ts-ignore: decorator
-@inline function below(): bool {
-  return load<u32>(cpu, S_LAZY_OP) == LAZY_SUB ? load<u64>(cpu, S_LAZY_SRC1) < load<u64>(cpu, S_LAZY_SRC2) : carryFlag() != 0;
-}
-// @ts-ignore: decorator
-@inline function belowOrEqual(): bool {
-  return load<u32>(cpu, S_LAZY_OP) == LAZY_SUB ? load<u64>(cpu, S_LAZY_SRC1) <= load<u64>(cpu, S_LAZY_SRC2) : zeroFlag() || carryFlag() != 0;
-}
-// @ts-ignore: decorator
-@inline function canonical(v: u64): bool { return <u64>((<i64>v << 16) >> 16) == v; }
 
 /** Executes the record by its family; true when the block ends after it (RIP is then in S_RIP). */
 function general(c: usize, rec: usize): bool {
@@ -1195,30 +1121,4 @@ export function run(budget: u32): u32 {
       care = needsCare(c);
     }
   }
-}
-
-// @ts-ignore: decorator
-@inline function jump(rec: usize, rip: u64, mask: u64, taken: bool): u64 {
-  return (rip + (taken ? <u64><i64>load<i32>(rec, 8) : <u64>(recOffset(rec) + recLength(rec)))) & mask;
-}
-
-// @ts-ignore: decorator
-@inline function offsetOnly(c: usize, rec: usize): u64 {
-  return load<u64>(c + (<usize>load<u8>(rec, 5) << 3), S_GPR) + (load<u64>(c + (<usize>load<u8>(rec, 6) << 3), S_GPR) << load<u8>(rec, 7)) + <u64><i64>load<i32>(rec, 8);
-}
-
-/** An 8-bit result kept at full width: the flags want it sign-extended from its own size. */
-// @ts-ignore: decorator
-@inline function fix8(c: usize): void { store<i64>(c, <i64>load<i8>(c, S_LAZY_RESULT), S_LAZY_RESULT); }
-
-// @ts-ignore: decorator
-@inline function keepCarry(c: usize): void { store<u32>(c, (load<u32>(c, S_FLAGS) & ~CF) | carryFlag(), S_FLAGS); }
-
-function multiply64(c: usize, b: u64): void {
-  const a = <u64>reg64(c, RAX);
-  const high = multiplyHigh(a, b);
-  const low = a * b;
-  set64(c, RAX, low);
-  set64(c, RDX, high);
-  setResultFlags(low, high != 0 ? CF | OF : 0);
 }
