@@ -298,12 +298,44 @@ test('RDPID reads IA32_TSC_AUX at any privilege level', () => {
   }
 });
 
-test('MONITOR and MWAIT, which CPUID does not offer, are undefined', () => {
-  for (const hex of ['0f 01 c8', '0f 01 c9']) {
+test('MWAIT waits like HLT after MONITOR, unless the line has changed or the monitor is not armed', () => {
+  const monitor = '0f 01 c8'; const mwait = '0f 01 c9';
+  const halts = (hex: string): boolean => {
     m.long();
+    m.setGpr(0, BigInt(DATA + 24));
+    m.setGpr(1, 0n);
+    m.run(hex);
+    return m.core.u32(S.ACTIVITY_STATE) === 1;
+  };
+  expect(halts(monitor + mwait)).toBe(true);
+  expect(halts(mwait)).toBe(false);
+  expect(halts(`${monitor} c6 40 e8 5a ${mwait}`)).toBe(false); // MOV BYTE [RAX - 24], the line's first byte
+  expect(halts(`${monitor} c6 40 27 5b ${mwait}`)).toBe(false); // its last one
+  expect(halts(`${monitor} c6 40 28 5c ${mwait}`)).toBe(true); //  the one behind it
+  expect(halts(`${monitor} ${mwait} ${mwait}`)).toBe(true);
+});
+
+test('MONITOR and MWAIT are undefined above CPL 0, take no extension, and MONITOR looks at its address as a load does', () => {
+  for (const hex of ['0f 01 c8', '0f 01 c9']) {
+    m.long(3);
+    m.setGpr(1, 0n);
     m.run(hex);
     expect(m.vector).toBe(6);
+    m.long();
+    m.setGpr(1, 1n);
+    m.run(hex);
+    expect(m.vector).toBe(13);
   }
+  m.long();
+  m.setGpr(0, 0x8000_0000_0000n);
+  m.setGpr(1, 0n);
+  m.run('0f 01 c8');
+  expect(m.vector).toBe(13);
+  m.long();
+  m.setGpr(0, 0x7fff_0000_0000n);
+  m.setGpr(1, 0n);
+  m.run('0f 01 c8');
+  expect(m.vector).toBe(14);
 });
 
 test('IRET of virtual-8086 mode unblocks NMIs although it faults below IOPL 3', () => {

@@ -89,5 +89,7 @@ export const S = {
   /** set to end the current block after this instruction */ LEAVE_BLOCK: 0x4c8,
   PCPU_ID: 0x4cc,
   /** first record of the block being executed; 0: its instructions are accounted for */ BLOCK: 0x4d0,
+  /** wasm address of the line that MONITOR armed, 0: none */ MONITOR_LINE: 0x4d4,
+  /** what lay there then */ MONITOR_SEEN: 0x4d8,
 } as const;
-export const STATE_SIZE = 0x4d4;
+export const STATE_SIZE = 0x518;

@@ -85,4 +85,6 @@ export const stateTable: readonly StateRow[] = [
   ['LEAVE_BLOCK', 'u32', 1, 'set to end the current block after this instruction'],
   ['PCPU_ID', 'u32', 1, ''],
   ['BLOCK', 'u32', 1, 'first record of the block being executed; 0: its instructions are accounted for'],
+  // --- MONITOR
+  ['MONITOR_LINE', 'u32', 1, 'wasm address of the line that MONITOR armed, 0: none'], ['MONITOR_SEEN', 'u64', 8, 'what lay there then'],
 ];

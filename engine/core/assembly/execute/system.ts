@@ -16,7 +16,7 @@ import { BP, DB, GP, OF as OVERFLOW, UD, raise, raiseError, softwareInterrupt } 
 import { AC, IF, IOPL, TF, VIF, VIP, ZF, overflowFlag, readFlags, writeFlags } from '../flags';
 import {
   OP_ARPL, OP_CALL_AP, OP_CALL_MP, OP_CLAC, OP_CLI, OP_HLT, OP_INT1, OP_INT3, OP_INTO, OP_INT_I, OP_IRET, OP_JMP_AP, OP_JMP_MP, OP_LAR, OP_LDS,
-  OP_LES, OP_LFENCE, OP_LFS, OP_LGS, OP_LLDT, OP_LSL, OP_LSS, OP_LTR, OP_MFENCE, OP_MOV_ES, OP_MOV_SE, OP_POP_DS, OP_POP_ES, OP_POP_FS, OP_POP_GS, OP_POP_SS,
+  OP_LES, OP_LFENCE, OP_LFS, OP_LGS, OP_LLDT, OP_LSL, OP_LSS, OP_LTR, OP_MFENCE, OP_MONITOR, OP_MOV_ES, OP_MOV_SE, OP_MWAIT, OP_POP_DS, OP_POP_ES, OP_POP_FS, OP_POP_GS, OP_POP_SS,
   OP_PUSH_CS, OP_PUSH_DS, OP_PUSH_ES, OP_PUSH_FS, OP_PUSH_GS, OP_PUSH_SS, OP_RETF, OP_RETF_I, OP_SFENCE, OP_SLDT, OP_STAC, OP_STI, OP_STR, OP_SWAPGS,
   OP_SYSCALL, OP_SYSENTER, OP_SYSEXIT, OP_SYSRET, OP_VERR, OP_VERW,
 } from '../gen/ops';
@@ -27,6 +27,7 @@ import { CR4_PVI, CR4_UMIP, CR4_VME } from '../paging';
 import { isMem, recImm, recReg, recRm, recSize } from '../record';
 import { inProtectedMode, loadLdtr, loadSegment, loadTr, lookLimit, lookRights, looked, verify } from '../segment';
 import { syncAlignmentCheck } from '../sync';
+import { armMonitor, mustWait } from './monitor';
 import { execControl } from './system_control';
 import { execIo } from './system_io';
 
@@ -54,6 +55,14 @@ export function needPrivilege(): void {
 /** #GP(0) when UMIP keeps descriptor-table addresses from user code. */
 export function checkUmip(): void {
   if (cpl() != 0 && load<u64>(cpu, S_CR4) & CR4_UMIP) raiseError(GP, 0);
+}
+
+/** Waits for an event, unless a single-step trap ends the halt before it begins. */
+function halt(): void {
+  leaveBlock();
+  if (load<u32>(cpu, S_FLAGS) & TF && !(interruptibility() & 2)) return;
+  setActivity(1);
+  requestLeave(EXIT_HLT);
 }
 
 /** #UD outside of protected mode (and in virtual-8086 mode). */
@@ -119,11 +128,11 @@ export function execSystem(op: u32, rec: usize): void {
     case OP_SWAPGS: swapGs(); return;
     case OP_HLT:
       needPrivilege();
-      leaveBlock();
-      // A single-step trap ends the halt before it begins.
-      if (load<u32>(cpu, S_FLAGS) & TF && !(interruptibility() & 2)) return;
-      setActivity(1);
-      requestLeave(EXIT_HLT);
+      halt();
+      return;
+    case OP_MONITOR: armMonitor(rec); return;
+    case OP_MWAIT:
+      if (mustWait()) halt();
       return;
     case OP_CLI:
       store<u32>(cpu, load<u32>(cpu, S_FLAGS) & ~(virtualInterrupts() ? VIF : IF), S_FLAGS);

@@ -23,8 +23,8 @@ import { OP_TOO_LONG } from './ops';
 
 /** Executes the record by its family. */
 export function execute(op: u32, rec: usize): void {
-  if (op >= 688 && op <= 758) { execX87(op, rec); return; }
-  if (op >= 599 && op <= 687) { execSystem(op, rec); return; }
+  if (op >= 690 && op <= 760) { execX87(op, rec); return; }
+  if (op >= 599 && op <= 689) { execSystem(op, rec); return; }
   if (op >= 594 && op <= 598) { execString(op, rec); return; }
   if (op >= 575 && op <= 593) { execStack(op, rec); return; }
   if (op >= 464 && op <= 574) { execSseInteger(op, rec); return; }

@@ -103,3 +103,5 @@ export const S_IDT_VECTORING_ERROR_CODE: usize = 0x4a8;
 /** set to end the current block after this instruction */ export const S_LEAVE_BLOCK: usize = 0x4c8;
 export const S_PCPU_ID: usize = 0x4cc;
 /** first record of the block being executed; 0: its instructions are accounted for */ export const S_BLOCK: usize = 0x4d0;
+/** wasm address of the line that MONITOR armed, 0: none */ export const S_MONITOR_LINE: usize = 0x4d4;
+/** what lay there then */ export const S_MONITOR_SEEN: usize = 0x4d8;

@@ -84,6 +84,8 @@ const control: OpcodeRow[] = [
   { op: 'LMSW', encoding: '0F 01 /6', operands: 'Ew', ends },
   { op: 'INVLPG', encoding: '0F 01 !11:/7', operands: 'Mb', ends },
   { op: 'VMCALL', encoding: 'NP 0F 01 C1', operands: '', ends },
+  { op: 'MONITOR', encoding: 'NP 0F 01 C8', operands: '' },
+  { op: 'MWAIT', encoding: 'NP 0F 01 C9', operands: '', ends },
   { op: 'CLAC', encoding: 'NP 0F 01 CA', operands: '', feature: 'smap', ends },
   { op: 'STAC', encoding: 'NP 0F 01 CB', operands: '', feature: 'smap', ends },
   { op: 'XGETBV', encoding: 'NP 0F 01 D0', operands: '', feature: 'xsave' },
