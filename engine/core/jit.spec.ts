@@ -56,15 +56,19 @@ function outcome(m: JitMachine, b: Batch): string {
 }
 
 function compare(count: number, make: (b: Batch) => void): void {
-  const interpreter = new JitMachine(module, 'off');
-  const compiler = new JitMachine(module, 'on', 1);
-  compiler.core.jit!.limits.compilations = Infinity;
+  const pairs = (['64', 'compatibility'] as const).map((width) => {
+    const compiler = new JitMachine(module, 'on', 1, width);
+    compiler.core.jit!.limits.compilations = Infinity;
+    return { interpreter: new JitMachine(module, 'off', 1, width), compiler };
+  });
   for (let n = 0; n < count; n += 1) {
     const b = new Batch(1);
     make(b);
-    if (b.mode(0) === 0) expect(outcome(compiler, b)).toBe(outcome(interpreter, b));
+    const { interpreter, compiler } = pairs[b.mode(0)];
+    expect(outcome(compiler, b)).toBe(outcome(interpreter, b));
   }
-  expect(compiledInstructions(compiler)).toBeGreaterThan(count / 2);
+  expect(compiledInstructions(pairs[0].compiler) + compiledInstructions(pairs[1].compiler)).toBeGreaterThan(count / 2);
+  expect(compiledInstructions(pairs[1].compiler)).toBeGreaterThan(0);
 }
 
 describe('compiled code leaves registers, flags, memory, faults and the instruction count as the interpreter does', () => {

@@ -1,5 +1,6 @@
 /**
- * A pCPU in 64-bit mode at CPL 0 with its memory mapped one to one and nothing else, with or without compiled code.
+ * A pCPU at CPL 0 in 64-bit, compatibility or legacy protected mode with its memory mapped one to one and little else, with
+ * or without compiled code.
  */
 import { Core, EXIT, createMemory, type JitMode } from './core.ts';
 import { S } from './gen/state.ts';
@@ -11,15 +12,24 @@ export const DATA = 0x20_0000;
 export const DATA_BYTES = 0x4000;
 export const STACK = 0x30_0000;
 const TABLES = 0x1000;
+const TABLES32 = 0xa000;
+/** Descriptors that tests load segments from. */
+export const GDT = 0xd000;
 /** First byte behind what is mapped one to one. */
 export const MAPPED = 0x40_0000;
+/** Where the last page of the linear address space lies in 32-bit modes. */
+export const LAST_PAGE_AT = DATA + 0x3000;
+
+export type Width = '64' | 'compatibility' | 'protected';
+/** Selectors of flat segments in the GDT; from 0x20 on it is the tests'. */
+export const CODE32 = 0x08; const FLAT_DATA = 0x10; const CODE64 = 0x18;
 
 export class JitMachine {
   readonly core: Core;
   readonly ram: Buffer;
   readonly exits: number[] = [];
 
-  constructor(module: WebAssembly.Module, jit: JitMode, jitThreshold = 2) {
+  constructor(module: WebAssembly.Module, jit: JitMode, jitThreshold = 2, width: Width = '64') {
     const memory = createMemory(RAM_BYTES);
     this.core = new Core(module, memory, 0, { vmexit: (reason) => { this.exits.push(reason); return 2; }, timeNs: () => 0 }, { jit, jitThreshold });
     this.ram = Buffer.from(memory.buffer, layout.RAM_BASE, RAM_BYTES);
@@ -46,7 +56,43 @@ export class JitMachine {
       core.setU32(S.SEG_ATTR + i * 4, i === 1 ? 0xa09b : 0xc093);
       core.setU16(S.SEG_SELECTOR + i * 2, i === 1 ? 8 : 16);
     }
+    if (width !== '64') this.#enter32(width);
     core.syncAfterStateWrite();
+  }
+
+  #enter32(width: Width): void {
+    const { core, ram } = this;
+    ram.writeBigUInt64LE(BigInt(TABLES + 0x7000 | 3), TABLES + 0x1018);
+    ram.writeBigUInt64LE(BigInt(TABLES + 0x8000 | 3), TABLES + 0x7ff8); // tables at 0x8000 and 0x9000
+    this.setDescriptor(CODE32, 0, 0xf_ffff, 0xc09b);
+    this.setDescriptor(FLAT_DATA, 0, 0xf_ffff, 0xc093);
+    this.setDescriptor(CODE64, 0, 0xf_ffff, 0xa09b);
+    core.setU64(S.GDTR_BASE, BigInt(GDT));
+    core.setU32(S.GDTR_LIMIT, 0xfff);
+    core.setU32(S.SEG_ATTR + 4, 0xc09b);
+    if (width === 'compatibility') {
+      ram.writeBigUInt64LE(BigInt(LAST_PAGE_AT | 3), TABLES + 0x8ff8);
+      return;
+    }
+    ram.writeUInt32LE(TABLES32 + 0x1000 | 3, TABLES32);
+    ram.writeUInt32LE(TABLES32 + 0x2000 | 3, TABLES32 + 0xffc);
+    for (let page = 0; page < 1024; page += 1) ram.writeUInt32LE((page << 12 | 3) >>> 0, TABLES32 + 0x1000 + page * 4);
+    ram.writeUInt32LE(LAST_PAGE_AT | 3, TABLES32 + 0x2ffc);
+    core.setU64(S.IA32_EFER, 0n);
+    core.setU64(S.CR4, 0x600n);
+    core.setU64(S.CR3, BigInt(TABLES32));
+  }
+
+  /** Writes a descriptor into the GDT; `limit` in pages when `attributes` (VMCS format) has G. */
+  setDescriptor(selector: number, base: number, limit: number, attributes: number): void {
+    const { ram } = this;
+    const at = GDT + selector;
+    ram.writeUInt16LE(limit & 0xffff, at);
+    ram.writeUInt16LE(base & 0xffff, at + 2);
+    ram[at + 4] = base >>> 16 & 0xff;
+    ram[at + 5] = attributes & 0xff;
+    ram[at + 6] = limit >>> 16 | (attributes >> 8 & 0xf0);
+    ram[at + 7] = base >>> 24;
   }
 
   /** Puts code at CODE (or elsewhere) from outside of the guest: what was decoded from it is void. */

@@ -34,7 +34,7 @@ export class Interpreter {
   #mode = -1;
   /** Runs of a case before the one that counts. */
   readonly #warming: number;
-  /** Cases in which compiled code was entered: all but 32-bit ones, and those that end before their first instruction. */
+  /** Cases in which compiled code was entered: all but those that end before their first instruction. */
   compiledCases = 0;
 
   constructor(module: WebAssembly.Module, jit: 'off' | 'on' = 'off') {

@@ -83,8 +83,7 @@ export function modify(e: Emitter, i: Instruction, size: number, body: () => voi
     e.put(i.rm, size);
     return;
   }
-  e.address(i);
-  e.translate(size, true);
+  e.access(i, size, true);
   code.tee(L.P);
   if ((i.flags & LOCK) === 0) {
     code.get(L.P);
@@ -100,8 +99,7 @@ export function modify(e: Emitter, i: Instruction, size: number, body: () => voi
 /** A compiled LOCK form: aligned only. Leaves the wasm address in P. */
 export function lockedAddress(e: Emitter, i: Instruction, size: number): void {
   const { code } = e;
-  e.address(i);
-  e.translate(size, true);
+  e.access(i, size, true);
   if (size === 1) {
     code.set(L.P);
     return;

@@ -12,7 +12,7 @@
 import { createRequire } from 'node:module';
 import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
-import { EXIT_INTERPRET, J } from './layout.ts';
+import { EXIT_INTERPRET, J, MODE_LONG64 } from './layout.ts';
 
 /** What the checker needs of the core, beside the door to compiled code. */
 export interface CheckExports {
@@ -206,7 +206,8 @@ export class LockStep {
     if (at === 0) return ['  (not mapped)'];
     const bytes = this.#bytes.slice(at, Math.min(at + TRAIL * 15, (at | 0xfff) + 1));
     const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = createRequire(import.meta.url)('iced-x86') as typeof import('iced-x86');
-    const decoder = new Decoder(64, bytes, DecoderOptions.None);
+    const bits = (this.#view.getUint32(S.MODE, true) & MODE_LONG64) !== 0 ? 64 : 32;
+    const decoder = new Decoder(bits, bytes, DecoderOptions.None);
     decoder.ip = rip;
     const formatter = new Formatter(FormatterSyntax.Intel);
     const lines: string[] = [];

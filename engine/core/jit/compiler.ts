@@ -4,13 +4,13 @@
  * With a compiler thread (compiler_worker.ts) pages are compiled there and taken over between two slices of run();
  * without one they are compiled on the spot.
  *
- * @cover #Y 64-bit mode   #N other modes stay in the interpreter
+ * @cover #Y 64-bit mode, flat 32-bit protected mode   #N other modes stay in the interpreter
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { layout } from '../tables/layout.ts';
 import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
-import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE } from './layout.ts';
+import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
 
@@ -32,8 +32,6 @@ export interface CompiledModule {
   /** Function number in the module of each page. */
   readonly functions: readonly number[];
 }
-
-const MODE_LONG64 = 1;
 
 export interface JitStatistics { functions: number; instructions: number; requests: number; flushes: number; refused: number }
 
@@ -93,7 +91,7 @@ export class JitCompiler {
 
   /** The block at a wasm address has run often enough, and again so often since it was last told. */
   hot(at: number, mode: number): void {
-    if ((mode & MODE_LONG64) === 0 || at < layout.RAM_BASE) return;
+    if (!isCompiled(mode) || at < layout.RAM_BASE) return;
     const page = (at & ~0xfff) >>> 0;
     const generationAt = layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
     const generation = this.#view.getUint32(generationAt, true);

@@ -9,6 +9,7 @@ import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
 import type { Instruction } from './instruction.ts';
 import { BASE_RIP, NO_REGISTER } from './instruction.ts';
+import { MODE_LONG64 } from './layout.ts';
 import { Code, I32, I64, O, V128 } from './wasm.ts';
 
 /** Locals. The first four are the parameters. */
@@ -33,6 +34,11 @@ export interface Helpers {
   readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
 }
 
+const RSP = 4;
+const CS = 1; const FS = 4;
+/** Of a segment's attributes: code, expand-down or writable; and unusable. */
+const ATTR_TYPE = 0x1_000e;
+const ATTR_WRITABLE = 2;
 const TLB_READ = 0;
 const TLB_WRITE = 8;
 const TLB_ADDEND = 24;
@@ -64,8 +70,15 @@ export class Emitter {
   /** Of the block: CR0 and CR4 have been looked at for SSE, and MXCSR. */
   sseChecked = false;
   roundingChecked = false;
+  /** Of the block: FS and GS (bits 4 and 5) were found flat but for their base, outside of 64-bit mode. */
+  segmentsChecked = 0;
+  /** 64-bit mode; otherwise flat 32-bit protected mode, where linear addresses and EIP wrap at 4 GiB. */
+  readonly long: boolean;
 
-  constructor(helpers: Helpers) { this.helpers = helpers; }
+  constructor(helpers: Helpers, mode: number) {
+    this.helpers = helpers;
+    this.long = (mode & MODE_LONG64) !== 0;
+  }
 
   locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], [this.vectors, V128]]; }
 
@@ -174,37 +187,115 @@ export class Emitter {
 
   // ---- memory
 
-  /** Pushes the linear address of the memory operand (i64). `extra` is added to the displacement. */
-  address(i: Instruction, extra = 0): void {
-    const { code } = this;
-    let pushed = false;
-    const plus = (): void => {
-      if (pushed) code.op(O.I64_ADD);
-      pushed = true;
-    };
-    if (i.base === BASE_RIP) {
-      code.get(L.PAGE);
-      pushed = true;
-    } else if (i.base !== NO_REGISTER) {
-      this.get64(i.base);
-      pushed = true;
+  /** Pushes the offset of the memory operand in its segment, truncated to the address size (i64). */
+  effective(i: Instruction): void {
+    if (i.address === 4) {
+      this.#offset(i, true);
+      this.code.op(O.I64_EXTEND_U);
+    } else {
+      this.#offset(i, false);
     }
-    if (i.index !== NO_REGISTER) {
-      this.get64(i.index);
-      if (i.scale !== 0) code.i64(i.scale).op(O.I64_SHL);
-      plus();
-    }
-    const disp = i.disp + extra;
-    if (disp !== 0 || !pushed) {
-      code.i64(disp);
-      plus();
-    }
-    if (i.address === 4) code.i64(0xffff_ffffn).op(O.I64_AND);
-    if (i.segment >= 4) code.get(L.CPU).memory(O.I64_LOAD, S.SEG_BASE + i.segment * 8).op(O.I64_ADD);
   }
 
-  /** Offset of an address without its segment, for LEA. */
-  effective(i: Instruction): void { this.address(i.segment >= 4 ? { ...i, segment: 3 } : i); }
+  #offset(i: Instruction, narrow: boolean): void {
+    const { code } = this;
+    let pushed = false;
+    const term = (push: () => void): void => {
+      push();
+      if (pushed) code.op(narrow ? O.I32_ADD : O.I64_ADD);
+      pushed = true;
+    };
+    const register = (r: number): void => {
+      if (r === BASE_RIP) code.get(L.PAGE);
+      else this.get64(r);
+      if (narrow) code.op(O.I32_WRAP);
+    };
+    if (i.base !== NO_REGISTER) term(() => register(i.base));
+    if (i.index !== NO_REGISTER) {
+      term(() => {
+        register(i.index);
+        if (i.scale === 0) return;
+        if (narrow) code.i32(i.scale).op(O.I32_SHL);
+        else code.i64(i.scale).op(O.I64_SHL);
+      });
+    }
+    if (i.disp !== 0 || !pushed) {
+      term(() => {
+        if (narrow) code.i32(i.disp);
+        else code.i64(i.disp);
+      });
+    }
+  }
+
+  /** Pushes the linear address of the memory operand (i64); what the segment may not allow is left to the interpreter. */
+  #linear(i: Instruction, size: number, write: boolean): void {
+    const { code } = this;
+    const base = S.SEG_BASE + i.segment * 8;
+    if (this.long) {
+      this.effective(i);
+      if (i.segment >= FS) code.get(L.CPU).memory(O.I64_LOAD, base).op(O.I64_ADD);
+      return;
+    }
+    if (i.segment < FS) {
+      // MODE_FLAT says that there is nothing to check; only code segments are never written to.
+      if (write && i.segment === CS) {
+        code.i32(1);
+        this.missIf();
+      }
+      this.effective(i);
+      return;
+    }
+    this.#needFlat(i.segment);
+    this.#offset(i, true);
+    if (i.base !== NO_REGISTER || i.index !== NO_REGISTER) {
+      code.tee(L.T0);
+      if (size > 1) {
+        code.get(L.T0).i32(-size).op(O.I32_GT_U);
+        this.missIf();
+      }
+    } else if (size > 1 && i.disp >>> 0 > 2 ** 32 - size) {
+      code.i32(1);
+      this.missIf();
+    }
+    code.get(L.CPU).memory(O.I32_LOAD, base).op(O.I32_ADD).op(O.I64_EXTEND_U);
+  }
+
+  /** FS or GS must be a writable data segment with a limit of 4 GiB, wherever it begins. Once a block: loading them ends it. */
+  #needFlat(segment: number): void {
+    if ((this.segmentsChecked >> segment & 1) !== 0) return;
+    this.segmentsChecked |= 1 << segment;
+    const { code } = this;
+    code.get(L.CPU).memory(O.I32_LOAD, S.SEG_LIMIT + segment * 4).i32(-1).op(O.I32_XOR);
+    code.get(L.CPU).memory(O.I32_LOAD, S.SEG_ATTR + segment * 4).i32(ATTR_TYPE).op(O.I32_AND).i32(ATTR_WRITABLE).op(O.I32_XOR);
+    code.op(O.I32_OR);
+    this.missIf();
+  }
+
+  /** Pushes the wasm address of the memory operand, for an access of `size` bytes; its linear address stays in EA. */
+  access(i: Instruction, size: number, write: boolean): void {
+    this.#linear(i, size, write);
+    this.translate(size, write);
+  }
+
+  /** Pops an i64 and pushes it as an address of the mode: in 32 bits it wraps at 4 GiB. */
+  wrap(): void { if (!this.long) this.code.i64(0xffff_ffffn).op(O.I64_AND); }
+
+  /** Pushes the stack pointer, or another register that points into the stack, plus a constant. */
+  stackAddress(r: number, plus: number): void {
+    this.get64(r);
+    if (plus !== 0) this.code.i64(plus).op(O.I64_ADD);
+    this.wrap();
+  }
+
+  /** Makes EA plus a constant the stack pointer: behind an access to the stack. */
+  moveStack(by: number): void {
+    this.code.get(L.EA);
+    if (by !== 0) {
+      this.code.i64(by).op(O.I64_ADD);
+      this.wrap();
+    }
+    this.set64(RSP);
+  }
 
   /** Leaves to the interpreter, which executes the current instruction from its start. The condition is on the stack. */
   missIf(): void {
@@ -243,8 +334,7 @@ export class Emitter {
 
   /** Pushes the value of the memory operand. */
   loadOperand(i: Instruction, size: number): void {
-    this.address(i);
-    this.translate(size, false);
+    this.access(i, size, false);
     this.load(size);
   }
 

@@ -25,7 +25,7 @@ import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
-import { push } from './move.ts';
+import { loadStack, push } from './move.ts';
 import { isJcc } from './rows.ts';
 import { Code, O } from './wasm.ts';
 
@@ -46,7 +46,7 @@ const RSP = 4;
 
 /** `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room. */
 export function compilePage(request: PageRequest, helpers: Helpers, pageType: number, record: (i: Instruction) => number): CompiledFunction {
-  const e = new Emitter(helpers);
+  const e = new Emitter(helpers, request.mode);
   const { blocks } = request;
   const byOffset = new Map(blocks.map((b) => [b.offset, b]));
   const { code } = e;
@@ -63,7 +63,7 @@ export function compilePage(request: PageRequest, helpers: Helpers, pageType: nu
     code.end();
     if (b.loop?.first === b.index) {
       labels.open(code, b.loop);
-      written = writtenIn(blocks, b.loop, labels, byOffset, helpers);
+      written = writtenIn(blocks, b.loop, labels, byOffset, helpers, request.mode);
     }
     if (b.loop === undefined) written = 0;
     if (b.entry && b.needsFlags && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && outcome[p] !== UNKNOWN)) b.entry = false;
@@ -81,10 +81,10 @@ export function compilePage(request: PageRequest, helpers: Helpers, pageType: nu
 }
 
 /** Guest registers that a loop writes: inside of it they are stored where it is left only. */
-function writtenIn(blocks: readonly Block[], loop: Loop, labels: Labels, byOffset: Map<number, Block>, helpers: Helpers): number {
+function writtenIn(blocks: readonly Block[], loop: Loop, labels: Labels, byOffset: Map<number, Block>, helpers: Helpers, mode: number): number {
   let written = 0;
   for (let k = loop.first; k <= loop.last; k += 1) {
-    const e = new Emitter(helpers);
+    const e = new Emitter(helpers, mode);
     e.code.depth = 0x1000; // nobody looks at this code
     emitBlock(e, blocks[k], labels, 0, byOffset, () => 0);
     written |= e.written;
@@ -131,6 +131,7 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
   const f: FlagState = { known: b.known, live: true };
   e.sseChecked = false;
   e.roundingChecked = false;
+  e.segmentsChecked = 0;
   e.pending = written;
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
@@ -164,7 +165,9 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
       if (loops) code.br(labels.again);
       else code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
     } else {
-      code.get(L.PAGE).i64(offset).op(O.I64_ADD).set(L.TARGET).br(LABEL.CHAIN);
+      code.get(L.PAGE).i64(offset).op(O.I64_ADD);
+      e.wrap();
+      code.set(L.TARGET).br(LABEL.CHAIN);
     }
     if (iff) code.end();
   };
@@ -200,9 +203,14 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
 function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {
   const { code } = e;
   const next = i.offset + i.length;
-  const pushReturn = (): void => push(e, () => { code.get(L.PAGE).i64(next).op(O.I64_ADD); });
+  const { size } = i;
+  const pushReturn = (): void => push(e, size, () => {
+    code.get(L.PAGE).i64(next).op(O.I64_ADD);
+    if (size === 4) code.op(O.I32_WRAP);
+  });
   /** #GP for a target that is not canonical is raised by the interpreter. */
   const checkTarget = (): void => {
+    if (!e.long) return;
     code.get(L.TARGET).i64(16).op(O.I64_SHL).i64(16).op(O.I64_SHR_S).get(L.TARGET).op(O.I64_NE);
     e.missIf();
   };
@@ -224,7 +232,8 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
       return;
     case OP.JMP_E:
     case OP.CALL_E:
-      e.rm(i, 8);
+      e.rm(i, size);
+      e.wideUnsigned(size);
       code.set(L.TARGET);
       checkTarget();
       if (i.op === OP.CALL_E) pushReturn();
@@ -232,13 +241,10 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
       code.br(LABEL.CHAIN);
       return;
     default: // RET
-      e.get64(RSP);
-      e.translate(8, false);
-      e.load(8);
+      loadStack(e, RSP, size);
       code.set(L.TARGET);
       checkTarget();
-      code.get(L.EA).i64(8 + (i.op === OP.RET_I ? i.small & 0xffff : 0)).op(O.I64_ADD);
-      e.set64(RSP);
+      e.moveStack(size + (i.op === OP.RET_I ? i.small & 0xffff : 0));
       e.flush();
       code.br(LABEL.CHAIN);
       return;

@@ -19,6 +19,14 @@ export const J = {
   RECENT: 0x19_0000,
 } as const;
 
+/** Bits of the CPU's mode word (assembly/cpu.ts). */
+export const MODE_LONG64 = 1;
+const MODE_CS32 = 2; const MODE_SS32 = 4; const MODE_PROTECTED = 8; const MODE_V86 = 16; const MODE_FLAT = 64;
+const FLAT32 = MODE_CS32 | MODE_SS32 | MODE_PROTECTED | MODE_FLAT;
+
+/** Code of this mode is compiled: 64-bit mode, and 32-bit code whose segments (FS and GS aside) are flat. */
+export const isCompiled = (mode: number): boolean => (mode & MODE_LONG64) !== 0 || (mode & (FLAT32 | MODE_V86)) === FLAT32;
+
 /** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */
 export const ENTRY_SLOTS = 0x8000;
 

@@ -25,8 +25,7 @@ function toRm(e: Emitter, i: Instruction, size: number, value: () => void): void
     e.put(i.rm, size);
     return;
   }
-  e.address(i);
-  e.translate(size, true);
+  e.access(i, size, true);
   value();
   e.store(size);
 }
@@ -35,8 +34,7 @@ function toRm(e: Emitter, i: Instruction, size: number, value: () => void): void
 function extended(e: Emitter, i: Instruction, size: number, signed: boolean): void {
   const { code } = e;
   if (memory(i)) {
-    e.address(i);
-    e.translate(size, false);
+    e.access(i, size, false);
     const loads = signed ? [O.I64_LOAD8_S, O.I64_LOAD16_S, O.I64_LOAD32_S] : [O.I64_LOAD8_U, O.I64_LOAD16_U, O.I64_LOAD32_U];
     code.memory(loads[log2(size)], 0);
     return;
@@ -256,55 +254,67 @@ function conditionalMove(e: Emitter, i: Instruction, f: FlagState): void {
   e.put(i.reg, size);
 }
 
-// ---- stack, 8-byte operands
+// ---- stack, operands of the mode's width: 8 bytes in 64-bit mode, 4 bytes otherwise
 
-/** Stores what `value` pushes below the stack pointer, which moves. */
-export function push(e: Emitter, value: () => void): void {
-  const { code } = e;
-  e.get64(RSP);
-  code.i64(8).op(O.I64_SUB);
-  e.translate(8, true);
+/** Stores what `value` pushes (`size` bytes, in the form of `get`) below the stack pointer, which moves. */
+export function push(e: Emitter, size: number, value: () => void): void {
+  e.stackAddress(RSP, -size);
+  e.translate(size, true);
   value();
-  e.store(8);
-  code.get(L.EA);
-  e.set64(RSP);
+  e.store(size);
+  e.moveStack(0);
 }
 
 function pushOperand(e: Emitter, i: Instruction): void {
+  const { size } = i;
   if (i.op === OP.PUSH_I) {
-    push(e, () => { e.code.i64(i.imm); });
+    push(e, size, () => e.immediate(i.imm, size));
   } else if (i.op === OP.PUSH_G) {
-    push(e, () => e.get64(i.reg));
+    push(e, size, () => e.get(i.reg, size));
   } else {
-    e.rm(i, 8);
-    e.code.set(L.W0);
-    push(e, () => { e.code.get(L.W0); });
+    const t = size === 8 ? L.W0 : L.T1;
+    e.rm(i, size);
+    e.code.set(t);
+    push(e, size, () => { e.code.get(t); });
   }
+}
+
+/** Pushes the top of the stack, or what is at RBP, zero-extended to i64. */
+export function loadStack(e: Emitter, r: number, size: number): void {
+  e.stackAddress(r, 0);
+  e.translate(size, false);
+  e.code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, 0);
 }
 
 function popRegister(e: Emitter, i: Instruction): void {
   const { code } = e;
-  e.get64(RSP);
-  e.translate(8, false);
-  e.load(8);
+  loadStack(e, RSP, i.size);
   code.set(L.W0);
-  code.get(L.EA).i64(8).op(O.I64_ADD);
-  e.set64(RSP);
+  e.moveStack(i.size);
   code.get(L.W0);
   e.set64(i.reg);
 }
 
-function leave(e: Emitter): void {
-  const { code } = e;
-  e.get64(RBP);
-  e.translate(8, false);
-  e.load(8);
+function leave(e: Emitter, i: Instruction): void {
+  loadStack(e, RBP, i.size);
   e.set64(RBP);
-  code.get(L.EA).i64(8).op(O.I64_ADD);
-  e.set64(RSP);
+  e.moveStack(i.size);
 }
 
-const long = (i: Instruction): boolean => i.size === 8;
+const word = (i: Instruction): boolean => i.size >= 4;
+
+/** MOV between the accumulator and an address in the instruction. */
+function moveAbsolute(e: Emitter, i: Instruction): void {
+  const operand = { ...i, disp: i.small };
+  if (i.op === OP.MOV_AO) {
+    e.loadOperand(operand, i.size);
+    e.put(RAX, i.size);
+  } else {
+    e.access(operand, i.size, true);
+    e.get(RAX, i.size);
+    e.store(i.size);
+  }
+}
 
 export const MOVE_ROWS = new Map<number, Row>([
   [OP.MOV_EG, { emit: (e, i) => toRm(e, i, i.size, () => e.get(i.reg, i.size)) }],
@@ -316,6 +326,8 @@ export const MOVE_ROWS = new Map<number, Row>([
   [OP.MOVZX_W, { emit: (e, i) => { extended(e, i, 2, false); putWide(e, i.reg, i.size, true); } }],
   [OP.MOVSX_B, { emit: (e, i) => { extended(e, i, 1, true); putWide(e, i.reg, i.size, false); } }],
   [OP.MOVSX_W, { emit: (e, i) => { extended(e, i, 2, true); putWide(e, i.reg, i.size, false); } }],
+  [OP.MOV_AO, { emit: moveAbsolute, when: (i) => i.address === 4 }],
+  [OP.MOV_OA, { emit: moveAbsolute, when: (i) => i.address === 4 }],
   [OP.LEA, { emit: lea }],
   [OP.NOP, { emit: () => {} }],
   [OP.XCHG_EG, { emit: exchange, lock: true }],
@@ -325,11 +337,11 @@ export const MOVE_ROWS = new Map<number, Row>([
   [OP.BSWAP, { emit: byteSwap }],
   [OP.CBW, { emit: convert }],
   [OP.CWD, { emit: convert }],
-  [OP.PUSH_G, { emit: pushOperand, when: long }],
-  [OP.PUSH_I, { emit: pushOperand, when: long }],
-  [OP.PUSH_E, { emit: pushOperand, when: long }],
-  [OP.POP_G, { emit: popRegister, when: long }],
-  [OP.LEAVE, { emit: leave, when: long }],
+  [OP.PUSH_G, { emit: pushOperand, when: word }],
+  [OP.PUSH_I, { emit: pushOperand, when: word }],
+  [OP.PUSH_E, { emit: pushOperand, when: word }],
+  [OP.POP_G, { emit: popRegister, when: word }],
+  [OP.LEAVE, { emit: leave, when: word }],
 ]);
 for (let cc = 0; cc < 16; cc += 1) {
   MOVE_ROWS.set(OP.CMOVO + cc, { emit: conditionalMove, reads: true });

@@ -24,12 +24,12 @@ export function rowOf(i: Instruction): Row | undefined {
   return row;
 }
 
-/** The control transfers that end a block inside compiled code. */
-export const isJcc = (i: Instruction): boolean => i.op >= OP.JO && i.op <= OP.JNLE && i.size === 8;
+/** The control transfers that end a block inside compiled code; with 16-bit operands they are the interpreter's. */
+export const isJcc = (i: Instruction): boolean => i.op >= OP.JO && i.op <= OP.JNLE && i.size >= 4;
 export function isTransfer(i: Instruction): boolean {
   if (isJcc(i)) return true;
   switch (i.op) {
-    case OP.JMP_J: case OP.CALL_J: case OP.RET: case OP.RET_I: case OP.JMP_E: case OP.CALL_E: return i.size === 8;
+    case OP.JMP_J: case OP.CALL_J: case OP.RET: case OP.RET_I: case OP.JMP_E: case OP.CALL_E: return i.size >= 4 && i.address !== 2;
     default: return false;
   }
 }

@@ -44,8 +44,7 @@ function source128(e: Emitter, i: Instruction, mustAlign: boolean): void {
     e.code.get(e.vector(i.rm));
     return;
   }
-  e.address(i);
-  e.translate(16, false);
+  e.access(i, 16, false);
   if (mustAlign) aligned(e);
   e.code.simdMemory(0, 0);
 }
@@ -69,8 +68,7 @@ const stores = (mustAlign: boolean): Translator => (e, i) => {
     e.setVector(i.rm);
     return;
   }
-  e.address(i);
-  e.translate(16, true);
+  e.access(i, 16, true);
   if (mustAlign) aligned(e);
   e.code.get(e.vector(i.reg)).simdMemory(11, 0);
 };
@@ -80,8 +78,7 @@ const loadScalar = (size: number): Translator => (e, i) => {
   checkSse(e);
   const { code } = e;
   if (memory(i)) {
-    e.address(i);
-    e.translate(size, false);
+    e.access(i, size, false);
     code.simdMemory(size === 8 ? 93 : 92, 0);
   } else {
     code.get(e.vector(i.reg)).get(e.vector(i.rm)).simdLane(size === 8 ? 29 : 27, 0).simdLane(size === 8 ? 30 : 28, 0);
@@ -93,8 +90,7 @@ const storeScalar = (size: number): Translator => (e, i) => {
   checkSse(e);
   const { code } = e;
   if (memory(i)) {
-    e.address(i);
-    e.translate(size, true);
+    e.access(i, size, true);
     code.get(e.vector(i.reg)).simdMemoryLane(size === 8 ? 91 : 90, 0, 0);
   } else {
     code.get(e.vector(i.rm)).get(e.vector(i.reg)).simdLane(size === 8 ? 29 : 27, 0).simdLane(size === 8 ? 30 : 28, 0);
@@ -105,15 +101,13 @@ const storeScalar = (size: number): Translator => (e, i) => {
 /** MOVLPx and MOVHPx; MOVHLPS and MOVLHPS. */
 const loadHalf = (lane: number): Translator => (e, i) => {
   checkSse(e);
-  e.address(i);
-  e.translate(8, false);
+  e.access(i, 8, false);
   e.code.get(e.vector(i.reg)).simdMemoryLane(87, 0, lane);
   e.setVector(i.reg);
 };
 const storeHalf = (lane: number): Translator => (e, i) => {
   checkSse(e);
-  e.address(i);
-  e.translate(8, true);
+  e.access(i, 8, true);
   e.code.get(e.vector(i.reg)).simdMemoryLane(91, 0, lane);
 };
 const moveHalf = (to: number, from: number): Translator => (e, i) => {
@@ -143,8 +137,7 @@ const moveOut: Translator = (e, i) => {
   const size = (i.flags & REXW) !== 0 ? 8 : 4;
   const lane = size === 8 ? 29 : 27;
   if (memory(i)) {
-    e.address(i);
-    e.translate(size, true);
+    e.access(i, size, true);
     code.get(e.vector(i.reg)).simdLane(lane, 0);
     e.store(size);
   } else {
@@ -162,8 +155,7 @@ const loadQuad: Translator = (e, i) => {
 const storeQuad: Translator = (e, i) => {
   checkSse(e);
   if (memory(i)) {
-    e.address(i);
-    e.translate(8, true);
+    e.access(i, 8, true);
     e.code.get(e.vector(i.reg)).simdMemoryLane(91, 0, 0);
   } else {
     e.code.get(e.vector(i.reg)).simdLane(29, 0);

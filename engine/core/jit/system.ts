@@ -12,6 +12,7 @@ import type { Row, Translator } from './alu.ts';
 import type { Emitter } from './emitter.ts';
 import { L, selectTlb } from './emitter.ts';
 import { CF, LAZY, STATUS, pushCarry, pushStatus, replaceStatus, setKnown } from './flags.ts';
+import type { Instruction } from './instruction.ts';
 import { push } from './move.ts';
 import { O } from './wasm.ts';
 
@@ -57,20 +58,21 @@ const swapGs: Translator = (e) => {
   e.code.get(L.CPU).get(L.W0).memory(O.I64_STORE, S.IA32_KERNEL_GS_BASE);
 };
 
-const pushFlags: Translator = (e) => {
-  push(e, () => {
+const pushFlags: Translator = (e, i) => {
+  push(e, i.size, () => {
     flags(e);
     e.code.i32(~(STATUS | VM | RF)).op(O.I32_AND);
     pushStatus(e);
-    e.code.op(O.I32_OR).op(O.I64_EXTEND_U);
+    e.code.op(O.I32_OR);
+    if (i.size === 8) e.code.op(O.I64_EXTEND_U);
   });
 };
 
-const popFlags: Translator = (e, _i, f) => {
+const popFlags: Translator = (e, i, f) => {
   const { code } = e;
   needKernel(e);
-  e.get64(RSP);
-  e.translate(8, false);
+  e.stackAddress(RSP, 0);
+  e.translate(i.size, false);
   code.memory(O.I32_LOAD, 0).tee(L.T0);
   flags(e);
   code.tee(L.T1).op(O.I32_XOR).i32(CHANGES_MODE).op(O.I32_AND);
@@ -80,8 +82,7 @@ const popFlags: Translator = (e, _i, f) => {
   code.i32(0).op(O.I32_NE).op(O.I32_AND).op(O.I32_OR);
   e.missIf();
   code.get(L.CPU).get(L.T1).i32(~IF).op(O.I32_AND).get(L.T0).i32(IF).op(O.I32_AND).op(O.I32_OR).memory(O.I32_STORE, S.FLAGS);
-  code.get(L.EA).i64(8).op(O.I64_ADD);
-  e.set64(RSP);
+  e.moveStack(i.size);
   code.get(L.T0).i32(STATUS).op(O.I32_AND).set(L.STATUS);
   setKnown(e, f, LAZY.NONE);
 };
@@ -142,14 +143,15 @@ const divide: Translator = (e, i) => {
 };
 
 const nothing: Translator = () => {};
+const word = (i: Instruction): boolean => i.size >= 4;
 
 /** `misses` on all that may leave to the interpreter without a memory operand. */
 export const SYSTEM_ROWS = new Map<number, Row>([
   [OP.CLI, { emit: clearInterrupt, misses: true }],
   [OP.STI, { emit: setInterrupt, misses: true, goesOn: true }],
   [OP.SWAPGS, { emit: swapGs, misses: true }],
-  [OP.PUSHF, { emit: pushFlags, when: (i) => i.size === 8, reads: true, misses: true }],
-  [OP.POPF, { emit: popFlags, when: (i) => i.size === 8, sets: true, misses: true, goesOn: true }],
+  [OP.PUSHF, { emit: pushFlags, when: word, reads: true, misses: true }],
+  [OP.POPF, { emit: popFlags, when: word, sets: true, misses: true, goesOn: true }],
   [OP.CLAC, { emit: userAccess(0), misses: true, goesOn: true }],
   [OP.STAC, { emit: userAccess(1), misses: true, goesOn: true }],
   [OP.MFENCE, { emit: (e) => { e.code.fence(); } }],
@@ -160,6 +162,6 @@ export const SYSTEM_ROWS = new Map<number, Row>([
   [OP.CLC, { emit: carryFlag(OP.CLC), reads: true }],
   [OP.STC, { emit: carryFlag(OP.STC), reads: true }],
   [OP.CMC, { emit: carryFlag(OP.CMC), reads: true }],
-  [OP.DIV, { emit: divide, when: (i) => i.size >= 4, misses: true }],
-  [OP.IDIV, { emit: divide, when: (i) => i.size >= 4, misses: true }],
+  [OP.DIV, { emit: divide, when: word, misses: true }],
+  [OP.IDIV, { emit: divide, when: word, misses: true }],
 ]);
