@@ -19,7 +19,7 @@ import {
 import { updateBreakpoints } from './debug';
 import { ATTR_L } from './segment_check';
 import { syncState } from './sync';
-import { flushTlbLocal } from './tlb';
+import { switchPcid } from './walk_cache';
 
 const CR0_DEFINED: u64 = 0xe005_003f;
 /** VME to UMIP (bits 11:0), FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP. */
@@ -71,16 +71,24 @@ export function writeCr0(value: u64): void {
 export function writeCr3(value: u64): void {
   const cr4 = load<u64>(cpu, S_CR4);
   let v = value;
+  let keep = false;
   if (load<u64>(cpu, S_IA32_EFER) & EFER_LMA) {
-    if (cr4 & CR4_PCIDE) v &= ~NOFLUSH;
+    if (cr4 & CR4_PCIDE) {
+      v &= ~NOFLUSH;
+      keep = v != value;
+    }
     if (v >> physicalBits) raiseError(GP, 0);
   } else {
     v &= 0xffff_ffff;
     if (paePaging(load<u64>(cpu, S_CR0), cr4)) loadPdptes(v);
   }
+  const old = pcid();
   store<u64>(cpu, v, S_CR3);
-  flushTlbLocal();
+  switchPcid(old, pcid(), !keep);
 }
+
+/** The current process-context identifier: 0 while CR4.PCIDE is clear. */
+export function pcid(): u32 { return load<u64>(cpu, S_CR4) & CR4_PCIDE ? <u32>load<u64>(cpu, S_CR3) & 0xfff : 0; }
 
 /** CR3 of a task switch. */
 export function loadCr3(value: u64): void {

@@ -24,7 +24,8 @@ import { SHADOW_OFF, shadowing } from './shadow';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
 import { syncAlignmentCheck } from './sync';
-import { fillTlb, tlbEpoch } from './tlb';
+import { fillTlb } from './tlb';
+import { recallWalk, rememberWalk } from './walk_cache';
 
 /** Calls a function of the table of compiled code: (cpu, rip, entry). */
 @external('host', 'enter')
@@ -41,13 +42,6 @@ const J_EXECUTED: usize = 0xf08;
 const J_ENTERED: usize = 0xf10;
 const J_ENTRIES: usize = 0x10_0000;
 const ENTRY_SLOTS: usize = 0x8000;
-/**
- * Behind the TLB: what page walks have found, 16 bytes an entry: u64 page | context, u32 wasm address of the page | rights
- * (bits 0 to 2) | global (3) | large (4), u32 tlbEpoch at the time. Any flush voids all of it. The TLB maps two pages to one
- * entry when they lie 4 MiB apart, as arrays often do; then only the first look at each page walks.
- */
-const J_RECENT: usize = 0x19_0000;
-const RECENT_ENTRIES: usize = 0x1000;
 
 export const JIT_LOOKUP: u32 = 0;
 export const JIT_INTERPRET: u32 = 1;
@@ -108,25 +102,14 @@ function translateQuietly(gva: u64, size: u32, access: u32): usize {
   if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) return 0;
   const context = load<u32>(cpu, S_MMU_CONTEXT);
   if (context == CONTEXT_ALIGNED && <u32>gva & (size - 1)) return 0;
-  const recent = cpu + J_RECENT + ((<usize>((gva >> 12) ^ (<u64>context << 9)) & (RECENT_ENTRIES - 1)) << 4);
-  const tag = (gva & ~0xfff) | <u64>context;
-  if (shadowing == SHADOW_OFF && load<u64>(recent) == tag && load<u32>(recent, 12) == tlbEpoch) {
-    const entry = load<u32>(recent, 8);
-    if ((entry >> access) & 1) {
-      const known = <usize>(entry & ~0xfff);
-      const holdsCode = isCodePage(known);
-      fillTlb(context, gva & ~0xfff, known, (entry & 1) != 0, (entry & 2) != 0 && !holdsCode, (entry & 4) != 0, (entry & 8) != 0, (entry & 16) != 0);
-      return access == ACCESS_WRITE && holdsCode ? 0 : known + (<usize>gva & 0xfff);
-    }
-  }
+  const known = recallWalk(gva, access, context);
+  if (known != 0) return access == ACCESS_WRITE && isCodePage(known) ? 0 : known;
   if (!walk(gva, access, context, true)) return 0;
   if (!eptTranslate(walkGpa, access)) return 0;
   const page = eptPage;
   const rights = walkRights & eptRights;
   const codePage = isCodePage(page);
-  store<u64>(recent, tag);
-  store<u32>(recent, <u32>page | (rights & 5) | (rights & 2 && eptDirty ? 2 : 0) | (walkGlobal ? 8 : 0) | (walkLarge ? 16 : 0), 8);
-  store<u32>(recent, tlbEpoch, 12);
+  rememberWalk(gva, context);
   if (shadowing != SHADOW_OFF) {
     if (access == ACCESS_WRITE && codePage) return 0;
     return shadowAccess(context, gva, page, access, (rights & 1) != 0, (rights & 2) != 0 && eptDirty && !codePage);

@@ -27,6 +27,7 @@ import { checkSegment } from './segment_check';
 import { SHADOW_COPY, SHADOW_OFF, shadowed, shadowing } from './shadow';
 import { syncState } from './sync';
 import { E_ADDEND, E_EXEC, E_READ, E_WRITE, contextTable, entryOf, fillTlb, flushTlbEntries, tlb } from './tlb';
+import { forgetWalks, recallWalk, rememberWalk } from './walk_cache';
 
 /** Linear address of the record's memory operand: effective address, truncated to the address size, plus segment base;
  *  raises #GP/#SS for segment violations of an access of `size` bytes (write: stores too). A non-canonical address
@@ -123,8 +124,11 @@ export function probe(gva: u64, size: u32, access: u32, context: u32): void {
 /** wasm address behind gva for one access, faults raised, TLB filled. 0: device memory at walkGpa. */
 export function translate(gva: u64, access: u32, context: u32): usize {
   if (mode() & MODE_LONG && !canonical(gva)) raiseNonCanonical(access);
+  const known = recallWalk(gva, access, context);
+  if (known != 0) return known;
   if (!walk(gva, access, context, true)) raisePageFault(gva, walkError);
   if (!eptTranslate(walkGpa, access)) return 0;
+  rememberWalk(gva, context);
   const page = eptPage;
   const rights = walkRights & eptRights;
   let read = (rights & 1) != 0;
@@ -322,6 +326,8 @@ export function fetchAddress(rip: u64): usize {
   if (load<u64>(e, E_EXEC) == (gva & ~0xfff)) return <usize>gva + <usize>load<u32>(e, E_ADDEND);
   if (m & MODE_LONG64 && !canonical(gva)) raiseFetchFault(GP, 0, 0);
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  const known = recallWalk(gva, ACCESS_FETCH, context);
+  if (known != 0) return known;
   if (!walk(gva, ACCESS_FETCH, context, true)) raiseFetchFault(PF, walkError, gva);
   const gpa = walkGpa;
   const at = translateFetched(gva, context);
@@ -343,11 +349,14 @@ export function peekFetchAddress(rip: u64): usize {
   const e = entryOf(tlb, gva);
   if (load<u64>(e, E_EXEC) == (gva & ~0xfff)) return <usize>gva + <usize>load<u32>(e, E_ADDEND);
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  const known = recallWalk(gva, ACCESS_FETCH, context);
+  if (known != 0) return known;
   return walk(gva, ACCESS_FETCH, context, true) ? translateFetched(gva, context) : 0;
 }
 
 function translateFetched(gva: u64, context: u32): usize {
   if (!eptTranslate(walkGpa, ACCESS_FETCH)) return 0;
+  rememberWalk(gva, context);
   const page = eptPage;
   const rights = walkRights & eptRights;
   const breakpoint = dataBreakpointsOn && pageHasDataBreakpoint(gva);
@@ -397,6 +406,7 @@ export function initMmu(ramBytes: u32): void {
 /** Drops every cached translation, EPT's included. */
 export function flushTlb(): void {
   flushTlbEntries();
+  forgetWalks();
   flushEptCache();
 }
 

@@ -8,7 +8,8 @@
  * All ones is the empty entry, so a full flush is one fill.
  *
  * @spec   SDM vol. 3, 4.10 caching translation information
- * @cover  #Y INVLPG, CR3 writes keeping global pages, full flush   #P PCID: a switch drops the other PCID's entries
+ * @cover  #Y INVLPG, CR3 writes keeping global pages, full flush
+ * @differ A switch of PCID drops all but global pages; walk_cache.ts has them again soon.
  */
 import { cpu } from './cpu';
 import { CONTEXT_ALIGNED } from './paging';

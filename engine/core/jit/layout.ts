@@ -15,8 +15,9 @@ export const J = {
   ENTRIES: 0x10_0000,
   /** The compiler's list of a page's blocks, u16 each. */
   LIST: 0x18_0000,
-  /** What page walks have found, 64 KiB (assembly/jit.ts). */
-  RECENT: 0x19_0000,
+  /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
+  WALKS: 0x19_0000,
+  PCID_EPOCHS: 0x1a_0000,
 } as const;
 
 /** Bits of the CPU's mode word (assembly/cpu.ts). */

@@ -8,7 +8,7 @@ import {
   MODE_LONG, MODE_LONG64, RAX, RCX, RDX, cpl, cpu, cr4, gpr32, gpr64, leaveBlock, mode, segBase, FS, GS, setGpr32, setGpr64,
 } from '../cpu';
 import {
-  checkXcr0, clearTaskSwitched, guestCr0, guestCr4, loadMsw, moveToCr, writeXcr0,
+  checkXcr0, clearTaskSwitched, guestCr0, guestCr4, loadMsw, moveToCr, pcid, writeXcr0,
 } from '../control';
 import { DR6_BD, DR6_FIXED, DR7_FIXED, DR7_GD, updateBreakpoints } from '../debug';
 import {
@@ -30,7 +30,7 @@ import { readMsr, readTsc, writeMsr } from '../msr';
 import { flushTlb, linear, linearUnchecked, needAlignment, probeWrite, read16, read32, read64, read8, writeIn } from '../mmu';
 import { CR4_DE, CR4_FSGSBASE, CR4_OSXSAVE, CR4_PCIDE, CR4_TSD, canonical } from '../paging';
 import { isMem, recReg, recRm, recSize } from '../record';
-import { flushTlbLocal, flushTlbPage } from '../tlb';
+import { invalidateLocal, invalidatePage, invalidatePcid } from '../walk_cache';
 import { checkUmip, needPrivilege, setRegister, storeSelector } from './system';
 
 export function execControl(op: u32, rec: usize): void {
@@ -61,8 +61,8 @@ export function execControl(op: u32, rec: usize): void {
     case OP_SIDT: checkUmip(); storeTable(rec, load<u32>(cpu, S_IDTR_LIMIT), load<u64>(cpu, S_IDTR_BASE)); return;
     case OP_LGDT: loadTable(rec, S_GDTR_LIMIT, S_GDTR_BASE); return;
     case OP_LIDT: loadTable(rec, S_IDTR_LIMIT, S_IDTR_BASE); return;
-    case OP_INVLPG: invalidatePage(rec); return;
-    case OP_INVPCID: invalidatePcid(rec); return;
+    case OP_INVLPG: invlpg(rec); return;
+    case OP_INVPCID: invpcid(rec); return;
     case OP_WBINVD: case OP_INVD: writeBack(); return;
     case OP_CLFLUSH: read8(linear(rec, 1, false)); return;
     case OP_VMCALL: vmexit(EXIT_VMCALL); leaveAfterExit(); return;
@@ -203,26 +203,27 @@ function loadTable(rec: usize, limitSlot: usize, baseSlot: usize): void {
 
 // ---- TLB and caches
 
-function invalidatePage(rec: usize): void {
+function invlpg(rec: usize): void {
   needPrivilege();
   const at = linearUnchecked(rec);
   if (load<u32>(cpu, S_PROC_CTLS) & (1 << 9)) vmexitQualified(EXIT_INVLPG, at);
-  else flushTlbPage(at);
+  else invalidatePage(at);
   leaveBlock();
 }
 
-function invalidatePcid(rec: usize): void {
+function invpcid(rec: usize): void {
   needPrivilege();
   const type = mode() & MODE_LONG64 ? gpr64(recReg(rec)) : <u64>gpr32(recReg(rec));
   const at = linear(rec, 16, false);
-  const pcid = read64(at);
+  const id = read64(at);
   const address = read64(mode() & MODE_LONG ? at + 8 : (at + 8) & 0xffff_ffff);
   if (type > 3) raiseError(GP, 0);
-  if (pcid >> 12 || (type < 2 && pcid && !(cr4() & CR4_PCIDE))) raiseError(GP, 0);
+  if (id >> 12 || (type < 2 && id && !(cr4() & CR4_PCIDE))) raiseError(GP, 0);
   if (type == 0 && !canonical(address)) raiseError(GP, 0);
-  if (type == 0) flushTlbPage(address);
+  if (type == 0) invalidatePage(address);
+  else if (type == 1) invalidatePcid(<u32>id, pcid());
   else if (type == 2) flushTlb();
-  else flushTlbLocal();
+  else invalidateLocal();
   leaveBlock();
 }
 
