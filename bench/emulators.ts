@@ -10,8 +10,8 @@ export interface GuestSpec {
   /** Appended to the common part of the kernel's command line. */
   append: string;
   cpus: number;
-  /** A raw image on virtio-blk. */
-  disk?: string;
+  /** Raw images on virtio-blk. */
+  disks?: Array<{ path: string; readOnly?: boolean }>;
   /** A virtio-console on a pty. */
   pty?: boolean;
 }
@@ -22,6 +22,7 @@ export type EmulatorName = 'ours' | 'tcg';
 
 const PTY_LINE: Record<EmulatorName, RegExp> = { ours: /virt-console backend redirected to (\S+)/, tcg: /char device redirected to (\S+)/ };
 const BOARD_PCPUS = 4;
+const FIRST_DISK_SLOT = 4;
 const TICKS_A_SECOND = 100; // USER_HZ
 
 export function available(name: EmulatorName): boolean {
@@ -30,16 +31,17 @@ export function available(name: EmulatorName): boolean {
 
 function commandLine(name: EmulatorName, spec: GuestSpec, settings: Settings, firstPcpu: number): [string, string[]] {
   const { images, memoryMiB } = settings;
-  const append = `rdinit=${settings.init ?? '/bench-init'} console=ttyS0 ${spec.disk !== undefined || spec.pty ? 'modules=1 ' : ''}${spec.append}`;
+  const disks = spec.disks ?? [];
+  const append = `rdinit=${settings.init ?? '/bench-init'} console=ttyS0 ${disks.length > 0 || spec.pty ? 'modules=1 ' : ''}${spec.append}`;
   if (name === 'ours') {
     const dm = fileURLToPath(new URL('../engine/cli/bin/acrn-dm.mjs', import.meta.url));
     const pcpus = Array.from({ length: spec.cpus }, (_, i) => (firstPcpu + i) % BOARD_PCPUS).join(',');
     return [process.execPath, [dm, ...settings.ours, '-A', '-m', `${memoryMiB}M`, '--cpu_affinity', pcpus, '-s', '0:0,hostbridge', '-s', '1:0,lpc', '-l', 'com1,stdio',
-      ...(spec.disk === undefined ? [] : ['-s', `2,virtio-blk,${spec.disk},writeback`]), ...(spec.pty ? ['-s', '3,virtio-console,@pty:bench'] : []),
+      ...disks.flatMap(({ path, readOnly }, i) => ['-s', `${FIRST_DISK_SLOT + i},virtio-blk,${path},${readOnly ? 'ro' : 'writeback'}`]), ...(spec.pty ? ['-s', '3,virtio-console,@pty:bench'] : []),
       '-k', images.kernel, '-r', images.ramdisk, '-B', append, `bench${firstPcpu}`]];
   }
   return ['qemu-system-x86_64', ['-accel', 'tcg', '-m', String(memoryMiB), '-smp', String(spec.cpus), '-display', 'none', '-nodefaults', '-serial', 'stdio', '-no-reboot',
-    ...(spec.disk === undefined ? [] : ['-drive', `file=${spec.disk},if=none,id=d0,format=raw`, '-device', 'virtio-blk-pci,drive=d0']),
+    ...disks.flatMap(({ path, readOnly }, i) => ['-drive', `file=${path},if=none,id=d${i},format=raw,readonly=${readOnly ? 'on' : 'off'}`, '-device', `virtio-blk-pci,drive=d${i}`]),
     ...(spec.pty ? ['-device', 'virtio-serial-pci', '-chardev', 'pty,id=c0', '-device', 'virtconsole,chardev=c0'] : []),
     '-kernel', images.kernel, '-initrd', images.ramdisk, '-append', append]];
 }

@@ -2,7 +2,7 @@
  * Benchmarks, ours beside QEMU's TCG on the same kernel, initramfs, memory and vCPUs, taking turns in one run, beside v86
  * on 32-bit builds, and beside this computer itself. Prints one Markdown table.
  *
- *   node bench/run.ts [--runs 5] [--only boot,compute,smp,disk,console,idle,native,v86] [--cpus 1] [--peers ours,tcg]
+ *   node bench/run.ts [--runs 5] [--only boot,compute,debian,smp,disk,console,idle,native,v86] [--cpus 1] [--peers ours,tcg]
  *                     [--ours "arguments for acrn-dm"] [--v86 folder-of-the-package --v86-kernel bzImage [--cflags32 "-m32"]]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { available, type EmulatorName } from './emulators.ts';
 import { benchImages } from './guest_image.ts';
-import { native, ONCE, sections, type Bench } from './sections.ts';
+import { nativeSections, ONCE, sections, type Bench } from './sections.ts';
 import { Table, type Column } from './table.ts';
 import { v86Compute } from './v86.ts';
 
@@ -60,11 +60,12 @@ try {
       }
     }
   }
-  if (wanted('compute') || wanted('native')) {
-    columns.push('native');
+  const here = Object.entries(nativeSections).filter(([name]) => wanted(name) || wanted('native'));
+  if (here.length > 0) columns.push('native');
+  for (const [name, section] of here) {
     for (let turn = 0; turn < Number(values.runs); turn += 1) {
-      progress(`native ${turn + 1}`);
-      await attempt('native', () => native(bench));
+      progress(`${name} ${turn + 1}: native`);
+      await attempt(`${name} of native`, () => section(bench));
     }
   }
   if (wanted('v86')) {
@@ -77,9 +78,10 @@ try {
       }
     });
   }
+  table.note(`Cells are median [least-most] of ${values.runs} turns (${[...ONCE].join(', ')}: of one), ratios ours / theirs.`);
   for (const peer of columns) {
     const mean = table.computeMean(peer);
-    if (peer !== 'ours' && mean !== undefined) table.note(`Geometric mean of the compute set, ours / ${peer}: ${mean.toFixed(2)}`);
+    if (peer !== 'ours' && mean !== undefined) table.note(`Geometric mean of the programs, ours / ${peer}: ${mean.toFixed(2)}`);
   }
 } finally {
   console.log(table.markdown(columns));

@@ -5,6 +5,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { debianNative, debianPrograms } from './debian.ts';
 import { benchTimes, figures, Guest, type EmulatorName, type Settings } from './emulators.ts';
 import { DONE, MARKER } from './guest_image.ts';
 import type { Table } from './table.ts';
@@ -38,7 +39,7 @@ async function compute({ table, settings }: Bench, emulator: EmulatorName): Prom
 }
 
 /** The same programs on this computer's own CPU. */
-export async function native({ table, settings }: Bench): Promise<void> {
+async function computeNative({ table, settings }: Bench): Promise<void> {
   for (const program of settings.images.programs) {
     for (const [name, seconds] of benchTimes((await run(program, [])).stdout)) table.addProgram(name, 'native', seconds);
   }
@@ -62,7 +63,7 @@ async function disk({ table, settings }: Bench, emulator: EmulatorName): Promise
     const piece = Buffer.alloc(1 << 20, 0xa5);
     for (let i = 0; i < DISK_MIB; i += 1) writeSync(fd, piece);
     closeSync(fd);
-    const guest = new Guest(emulator, { append: `disk=${DISK_SECONDS} quiet`, cpus: 1, disk: image }, settings);
+    const guest = new Guest(emulator, { append: `disk=${DISK_SECONDS} quiet`, cpus: 1, disks: [{ path: image }] }, settings);
     await guest.until(DONE);
     await guest.ended;
     for (const [name, value] of figures(guest.text)) table.add(name, name.includes('seq') ? 'MB/s' : 'IO/s', emulator, value, name === 'blk_seqread' ? '>= 0.7 x TCG' : '');
@@ -121,7 +122,10 @@ async function idle({ table, settings }: Bench, emulator: EmulatorName): Promise
 }
 
 /** In the order of the table. */
-export const sections: Record<string, Section> = { boot, compute, smp, disk, console: consoles, idle };
+export const sections: Record<string, Section> = { boot, compute, debian: debianPrograms, smp, disk, console: consoles, idle };
+
+/** What the programs of a section take on this computer itself. */
+export const nativeSections: Record<string, (bench: Bench) => Promise<void>> = { compute: computeNative, debian: debianNative };
 
 /** Sections whose figures are steady enough for one turn. */
 export const ONCE = new Set(['idle']);

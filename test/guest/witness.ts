@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheDir, guestImages } from '../../engine/index.ts';
-import { type DebianImage, debianImage, makeExt4 } from './debian_image.ts';
+import { type DebianImage, debianImage, enterTree, makeExt4 } from '../../scripts/guest/debian_image.ts';
 import { acrnDm, Transcript } from './harness.ts';
 
 export interface Job {
@@ -113,16 +113,6 @@ export async function runInGuest(job: Job): Promise<Outcome> {
   }
 }
 
-/** Enters the tree in namespaces of its own: nothing that the job mounts or starts outlives it. $1 tree, $2 work. */
-const ENTER = `set -e
-mount --bind "$1" "$1"
-mount -o remount,ro,bind "$1"
-mount -t tmpfs tmpfs "$1/dev"
-for node in null zero full random urandom tty; do : > "$1/dev/$node"; mount --bind /dev/$node "$1/dev/$node"; done
-mount --bind "$2" "$1/work"
-exec chroot "$1" /usr/sbin/witness-init here
-`;
-
 /** The guest has no AVX and no FMA, whose libm rounds differently: this computer's glibc does without them as well. */
 const HWCAPS = `glibc.cpu.hwcaps=${['AVX', 'AVX2', 'AVX512F', 'FMA', 'FMA4'].map((name) => `-${name}`).join(',')}`;
 
@@ -133,10 +123,7 @@ export async function runHere(job: Job): Promise<Outcome> {
   try {
     writeWork(job, work);
     const startedAt = performance.now();
-    const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
-    const child = spawn('unshare', [...asRoot, '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc', '--net', 'sh', '-c', ENTER, 'enter', tree, work], {
-      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, GLIBC_TUNABLES: HWCAPS },
-    });
+    const child = spawn(...enterTree(tree, work), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, GLIBC_TUNABLES: HWCAPS } });
     const said = new Transcript();
     child.stdout.on('data', (chunk: Buffer) => said.add(chunk.toString('utf8')));
     child.stderr.on('data', (chunk: Buffer) => said.add(chunk.toString('utf8')));

@@ -1,5 +1,5 @@
 /**
- * A Debian userland from packages, for the long tests: one tree, which this computer enters by chroot, and one ext4
+ * A Debian userland from packages, for the long tests and the benchmarks: one tree, which this computer enters by chroot, and one ext4
  * image of the same tree, which the guest mounts read-only as its root. What runs in the guest and what it is compared
  * with are therefore the same files.
  *
@@ -11,11 +11,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetchPackage, type IndexEntry, PackageError, packageSource, type Source, unpackDeb } from '../../scripts/guest/packages.ts';
+import { fetchPackage, type IndexEntry, PackageError, packageSource, type Source, unpackDeb } from './packages.ts';
 
-/** What the witnesses need; everything else follows from Depends. */
+/** What the witnesses and the benchmarks need; everything else follows from Depends. */
 export const ROOTS: readonly string[] = [
-  'bash', 'binutils', 'busybox-static', 'coreutils', 'dash', 'diffutils', 'findutils', 'gcc', 'grep', 'libc6-dev', 'libpython3.11-testsuite',
+  'bash', 'binutils', 'busybox-static', 'coreutils', 'dash', 'diffutils', 'findutils', 'gcc', 'grep', 'gzip', 'libc6-dev', 'libpython3.11-testsuite',
   'mount', 'openssl', 'python3', 'sed', 'sqlite3', 'stress-ng', 'tzdata', 'util-linux',
 ];
 /** Named in Depends for maintainer scripts or services that do not run here. */
@@ -97,6 +97,22 @@ const FILES: Record<string, string> = {
   'usr/sbin/witness-init': INIT,
 };
 
+/** Enters the tree in namespaces of its own: nothing that the job mounts or starts outlives it. $1 tree, $2 work. */
+const ENTER = `set -e
+mount --bind "$1" "$1"
+mount -o remount,ro,bind "$1"
+mount -t tmpfs tmpfs "$1/dev"
+for node in null zero full random urandom tty; do : > "$1/dev/$node"; mount --bind /dev/$node "$1/dev/$node"; done
+mount --bind "$2" "$1/work"
+exec chroot "$1" /usr/sbin/witness-init here
+`;
+
+/** Command and arguments that run the job in the folder `work` on this computer, from the tree. */
+export function enterTree(tree: string, work: string): [command: string, args: string[]] {
+  const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
+  return ['unshare', [...asRoot, '--mount', '--pid', '--fork', '--kill-child', '--uts', '--ipc', '--net', 'sh', '-c', ENTER, 'enter', tree, work]];
+}
+
 function recipeHash(): string {
   return createHash('sha256').update(readFileSync(new URL(import.meta.url))).digest('hex').slice(0, 16);
 }
@@ -137,7 +153,7 @@ function treeMiB(tree: string): number {
  * changed recipe (this file) builds anew. Throws PackageError with what to do.
  */
 export async function debianImage(cacheDir: string, log: (line: string) => void, source: () => Source = () => packageSource(log)): Promise<DebianImage> {
-  const dir = join(cacheDir, 'witness');
+  const dir = join(cacheDir, 'debian');
   const at = { tree: join(dir, 'tree'), image: join(dir, 'debian.img') };
   const manifestPath = join(dir, 'manifest.json');
   const recipe = recipeHash();
@@ -145,7 +161,7 @@ export async function debianImage(cacheDir: string, log: (line: string) => void,
     const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as { recipe: string; packages: DebianImage['packages'] };
     if (manifest.recipe === recipe) return { ...at, packages: manifest.packages };
   }
-  log('Building the Debian userland of the witness tests from packages');
+  log('Building the Debian userland of witness tests and benchmarks from packages');
   mkdirSync(cacheDir, { recursive: true });
   const index = source();
   const entries = await resolve(ROOTS, LEFT_OUT, (name) => index.show(name));
