@@ -5,23 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { readJunit, type Result } from './junit.ts';
 import { FULL, type Job, type Outcome, record, runHere, runInGuest } from './witness.ts';
 import { GUEST_ONLY, MODULE_SETS, type ModuleSet } from './witness_modules.ts';
-
-type Result = 'passed' | 'failed' | 'skipped';
-
-const unescapeXml = (text: string) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
-
-/** What each test case of a junit report came to, by its name. */
-export function readJunit(xml: string): Map<string, Result> {
-  const results = new Map<string, Result>();
-  for (const [, attributes, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([^]*?)<\/testcase>)/g)) {
-    const name = unescapeXml(/name="([^"]*)"/.exec(attributes)?.[1] ?? '');
-    const result: Result = /<(failure|error)\b/.test(body ?? '') ? 'failed' : /<skipped\b/.test(body ?? '') || /result="skip/.test(attributes) ? 'skipped' : 'passed';
-    results.set(name, results.get(name) === 'failed' ? 'failed' : result); // subtests share their test's name
-  }
-  return results;
-}
 
 interface ModuleOutcome { code: number; cases: Map<string, Result>; said: string }
 
