@@ -37,6 +37,14 @@ export const MODULE_SETS: ModuleSet[] = [
     mmap io threading_local thread select poll epoll selectors fcntl pty openpty time sched tempfile shutil glob pathlib fileio
     file bufio univnewlines pipes timeit resource context | threading threadsignals signal subprocess fork1 wait3 wait4 popen eintr file_eintr
     | os posix queue largefile ctypes faulthandler atexit shelve dbm_dumb zipfile tarfile`),
+  ...group('library', 40, 1200, `
+    datetime zoneinfo | argparse getopt cmd code_module codeop copyreg filecmp fileinput linecache gettext mimetypes netrc plistlib picklebuffer pickletools
+    | email http_cookies | logging warnings traceback tracemalloc trace profile cprofile pstats bdb sys_setprofile
+    | doctest unittest pkg pkgutil pyclbr py_compile runpy modulefinder module zipimport zipapp tabnanny rlcompleter
+    | typing genericalias genericclass type_annotations type_comments typechecks type_cache structseq subclassinit dynamic dynamicclassattribute
+    dict_version exception_hierarchy errno keyword eof future future3 future4 future5 generator_stop print opcache stat posixpath genericpath
+    | sys unparse tokenize | aifc wave sunau sndhdr imghdr xdrlib pulldom xml_dom_minicompat xml_etree_c contextlib_async abstract_numbers
+    | multibytecodec codecencodings_cn codecencodings_hk codecencodings_iso2022 codecencodings_jp codecencodings_kr codecencodings_tw buffer`),
 ];
 
 /** Tests that fail in the guest alone, each with its reason; docs/witness.md repeats them. */
