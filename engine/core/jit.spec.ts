@@ -30,11 +30,17 @@ function load(m: JitMachine, b: Batch): void {
   b.bytes.copy(ram, DATA + 4096 - WINDOW_BYTES, o + IN.WINDOW, o + IN.BYTES);
   const state = Buffer.from(core.memory.buffer, core.view.byteOffset, 0x1000);
   b.bytes.copy(state, S.GPR, o + IN.GPR, o + IN.GPR + 128);
-  b.bytes.copy(state, S.XMM, o + IN.FX + FX.XMM, o + IN.FX + FX.XMM + 256);
-  core.setU32(S.MXCSR, b.bytes.readUInt32LE(o + IN.FX + FX.MXCSR));
-  core.setU16(S.FCW, 0x37f);
-  core.setU16(S.FSW, 0);
-  core.setU16(S.FTW, 0xffff);
+  const fx = o + IN.FX;
+  b.bytes.copy(state, S.XMM, fx + FX.XMM, fx + FX.XMM + 256);
+  core.setU32(S.MXCSR, b.bytes.readUInt32LE(fx + FX.MXCSR));
+  const fcw = b.bytes.readUInt16LE(fx + FX.FCW) & 0x1f3f | 0x40;
+  core.setU16(S.FCW, fcw);
+  core.setU16(S.FSW, b.bytes.readUInt16LE(fx + FX.FSW) & 0x7f00 | b.bytes.readUInt16LE(fx + FX.FSW) & fcw & 0x7f);
+  const inUse = b.bytes.readUInt8(fx + FX.FTW);
+  core.setU16(S.FTW, [0, 1, 2, 3, 4, 5, 6, 7].reduce((tags, i) => inUse >> i & 1 ? tags : tags | 3 << i * 2, 0));
+  b.bytes.copy(state, S.FPR, fx + FX.ST, fx + FX.ST + 128);
+  for (const field of [S.FOP, S.FCS, S.FDS]) core.setU16(field, 0);
+  for (const field of [S.FIP, S.FDP]) core.setU64(field, 0n);
   core.setU64(S.RIP, BigInt(CODE_ADDRESS));
   for (const field of [S.INTERRUPTIBILITY, S.EXIT_INTR_INFO]) core.setU32(field, 0);
   for (const field of [S.INSTRUCTIONS, S.EXIT_QUALIFICATION]) core.setU64(field, 0n);
@@ -52,7 +58,9 @@ function outcome(m: JitMachine, b: Batch): string {
     reason = m.core.run(10_000);
   }
   const mxcsr = m.core.u32(S.MXCSR).toString(16);
-  return `code ${b.code(0).toString('hex')}\nreason ${reason} vector ${m.core.u32(S.EXIT_INTR_INFO).toString(16)} mxcsr ${mxcsr}\n${m.state()}\n${m.ram.toString('hex', DATA, DATA + 4096)}`;
+  const x87 = [S.FCW, S.FSW, S.FTW, S.FOP, S.FCS, S.FDS].map((field) => m.core.u16(field).toString(16)).join(' ');
+  const registers = Buffer.from(m.core.memory.buffer, m.core.view.byteOffset + S.FPR, 128).toString('hex');
+  return `code ${b.code(0).toString('hex')}\nreason ${reason} vector ${m.core.u32(S.EXIT_INTR_INFO).toString(16)} mxcsr ${mxcsr}\nx87 ${x87} ${m.core.u64(S.FIP).toString(16)} ${m.core.u64(S.FDP).toString(16)} ${registers}\n${m.state()}\n${m.ram.toString('hex', DATA, DATA + 4096)}`;
 }
 
 function compare(count: number, make: (b: Batch) => void): void {
@@ -72,7 +80,7 @@ function compare(count: number, make: (b: Batch) => void): void {
 }
 
 describe('compiled code leaves registers, flags, memory, faults and the instruction count as the interpreter does', () => {
-  for (const family of ['alu', 'shift', 'muldiv', 'bit', 'mov', 'stack', 'branch', 'string', 'sse', 'sse_integer', 'sse_float', 'sse_convert']) {
+  for (const family of ['alu', 'shift', 'muldiv', 'bit', 'mov', 'stack', 'branch', 'string', 'sse', 'sse_integer', 'sse_float', 'sse_convert', 'x87']) {
     test(`single instructions: ${family}`, () => {
       const r = new Random(0x11 + family.length);
       const source = sources.find((s) => s.family === family)!;
@@ -84,6 +92,12 @@ describe('compiled code leaves registers, flags, memory, faults and the instruct
     const r = new Random(0x77);
     const pool = sequencePool(sources, 'sequence');
     compare(250, (b) => generateSequence(b, 'sequence', pool, r));
+  });
+
+  test('sequences on the x87 stack', () => {
+    const r = new Random(0x87);
+    const pool = sequencePool(sources, 'x87_sequence');
+    compare(250, (b) => generateSequence(b, 'x87_sequence', pool, r));
   });
 });
 

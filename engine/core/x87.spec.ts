@@ -49,6 +49,47 @@ test('a product of 64-bit significands is rounded to nearest, ties to even', () 
   }), { seed: 2, numRuns: 150 });
 });
 
+test('sums and differences of any distance are rounded to nearest, ties to even', () => {
+  // Short and long runs of ones and zeros, so that ties and borrows happen.
+  const significand = fc.tuple(fc.integer({ min: 0, max: 63 }), fc.integer({ min: 0, max: 63 }), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), fc.boolean())
+    .map(([i, k, random, plain]) => (1n << 63n) | (plain ? (1n << BigInt(i)) | ((1n << BigInt(k)) - 1n) : random));
+  const distance = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 60, max: 70 }), fc.integer({ min: 0, max: 130 }));
+  fc.assert(fc.property(significand, significand, distance, fc.boolean(), (a, b, d, negative) => {
+    const exact = (a << BigInt(d)) + (negative ? -b : b); // in units of b's last place
+    const o = m.run('d8c1', { st: [[0x3fff + d, a], [negative ? 0xbfff : 0x3fff, b]] });
+    if (exact === 0n) { expect(o.st[0]).toEqual([0, 0n]); return; }
+    const magnitude = exact < 0n ? -exact : exact;
+    const drop = magnitude.toString(2).length - 64;
+    let sig = drop >= 0 ? magnitude >> BigInt(drop) : magnitude << BigInt(-drop);
+    const rest = drop > 0 ? (magnitude & ((1n << BigInt(drop)) - 1n)) << 1n : 0n;
+    const half = drop > 0 ? 1n << BigInt(drop) : 1n;
+    let exp = 0x3fff + drop;
+    const up = rest > half || (rest === half && (sig & 1n) === 1n);
+    if (up) sig += 1n;
+    if (sig >> 64n !== 0n) { sig = 1n << 63n; exp += 1; }
+    expect(o.st[0]).toEqual([exp | (exact < 0n ? 0x8000 : 0), sig]);
+    expect(o.fsw & 0x220).toBe((rest !== 0n ? 0x20 : 0) | (up ? 0x200 : 0));
+  }), { seed: 4, numRuns: 2000 });
+});
+
+test('a square root is rounded to nearest', () => {
+  const ends = fc.integer({ min: 0, max: 4000 }).chain((n) => fc.constantFrom((1n << 63n) + BigInt(n), (1n << 64n) - 1n - BigInt(n)));
+  const significand = fc.oneof(fc.bigInt({ min: 1n << 63n, max: (1n << 64n) - 1n }), ends, fc.bigInt({ min: 3037000500n, max: (1n << 32n) - 1n }).map((r) => r * r));
+  fc.assert(fc.property(significand, fc.integer({ min: 0, max: 1 }), (a, odd) => {
+    const square = a << BigInt(63 + odd + 128); // the root has 64 bits and 64 more
+    let root = BigInt(Math.floor(Math.sqrt(Number(square))));
+    for (let next = (root + square / root) >> 1n; next !== root && next !== root + 1n; next = (root + square / root) >> 1n) root = next;
+    while (root * root > square) root -= 1n;
+    while ((root + 1n) * (root + 1n) <= square) root += 1n;
+    const rest = root & ((1n << 64n) - 1n);
+    let sig = root >> 64n;
+    if (rest >= 1n << 63n) sig += 1n; // a tie is not possible
+    const o = m.run('d9fa', { st: [[0x3fff + odd, a]] });
+    expect(o.st[0]).toEqual(sig >> 64n !== 0n ? [0x4000, 1n << 63n] : [0x3fff, sig]);
+    expect((o.fsw & 0x20) !== 0).toBe(root * root !== square || rest !== 0n);
+  }), { seed: 5, numRuns: 1000 });
+});
+
 test('a quotient is rounded to nearest from an infinitely precise one', () => {
   const significand = fc.bigInt({ min: 1n << 63n, max: (1n << 64n) - 1n });
   fc.assert(fc.property(significand, significand, (a, b) => {

@@ -19,6 +19,7 @@ export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './sha
 export {
   alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, rewindCompiled, setJitThreshold, translateRead, translateWrite,
 } from './jit';
+export { x87Compare, x87CompareMemory, x87Load, x87Operate, x87OperateMemory, x87Store } from './jit_x87';
 
 /** Nothing here asserts; a trap of the compiler's own is an engine bug and ends in `unreachable`. */
 export function abort(message: usize, file: usize, line: u32, column: u32): void { unreachable(); }

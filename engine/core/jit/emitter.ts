@@ -10,17 +10,9 @@ import { layout } from '../tables/layout.ts';
 import type { Instruction } from './instruction.ts';
 import { BASE_RIP, NO_REGISTER } from './instruction.ts';
 import { MODE_LONG64 } from './layout.ts';
+import { I32_LOCALS, I64_LOCALS, L } from './locals.ts';
 import { Code, I32, I64, O, V128 } from './wasm.ts';
-
-/** Locals. The first four are the parameters. */
-export const L = {
-  CPU: 0, RIP: 1, ENTRY: 2, FN: 3,
-  TLB: 4, LEFT: 5, WHERE: 6, SLOT: 7, P: 8, RECORD: 9, LOP: 10, STATUS: 11, T0: 12, T1: 13, T2: 14, T3: 15,
-  PAGE: 16, TARGET: 17, LR: 18, LA: 19, LB: 20, EA: 21, W0: 22, W1: 23, W2: 24, W3: 25, W4: 26,
-  GPR: 27, XMM: 43,
-} as const;
-const I32_LOCALS = 12;
-const I64_LOCALS = 11 + 16;
+import { X87Block, X87Locals } from './x87_stack.ts';
 
 /** Functions that every module has: indices of imports and of the module's own helpers. */
 export interface Helpers {
@@ -32,7 +24,16 @@ export interface Helpers {
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
   readonly arithmetic64: number; // (kind, a, b) -> bits of the result
   readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
+  // Significands as i64; sign, exponent and status at J.X87 (assembly/jit_x87.ts).
+  readonly x87Operate: number; //       (kind, se, sig, se, sig) -> sig
+  readonly x87OperateMemory: number; // (kind, se, sig, format, bits) -> sig
+  readonly x87Load: number; //          (format, bits) -> sig
+  readonly x87Store: number; //         (format, se, sig) -> bits
+  readonly x87Compare: number; //       (se, sig, se, sig, quiet) -> flags
+  readonly x87CompareMemory: number; // (se, sig, format, bits) -> flags
 }
+
+export { L } from './locals.ts';
 
 const RSP = 4;
 const CS = 1; const FS = 4;
@@ -62,8 +63,11 @@ export class Emitter {
   /** Locals of XMM registers by number; locals beyond them are temporaries. */
   readonly xmm = new Map<number, number>();
   dirtyXmm = 0;
-  vectors = 0;
+  /** Types of the locals beside the fixed ones. */
+  readonly #more: number[] = [];
   #vectorTemps: number[] = [];
+  #x87Locals: X87Locals | undefined;
+  #x87: X87Block | undefined;
   /** The instruction being translated and the number of instructions from it to the end of its block. */
   current!: Instruction;
   remaining = 0;
@@ -80,7 +84,27 @@ export class Emitter {
     this.long = (mode & MODE_LONG64) !== 0;
   }
 
-  locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], [this.vectors, V128]]; }
+  locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], ...this.#more.map((type) => [1, type] as const)]; }
+
+  /** A new local of a type. */
+  local(type: number): number { return L.MORE + this.#more.push(type) - 1; }
+
+  /** What is looked at once a block has not been looked at; `pending` registers are in locals only. */
+  beginBlock(pending: number): void {
+    this.sseChecked = false;
+    this.roundingChecked = false;
+    this.segmentsChecked = 0;
+    this.pending = pending;
+  }
+
+  /** The x87 stack of the block, with its checks in front of the first instruction that uses it. */
+  x87(): X87Block { return this.#x87 ??= new X87Block(this, this.#x87Locals ??= new X87Locals(this)); }
+
+  /** Writes the x87 state: the block ends, or the interpreter's routine comes next. */
+  endX87(): void {
+    this.#x87?.store();
+    this.#x87 = undefined;
+  }
 
   // ---- guest registers
 
@@ -166,8 +190,7 @@ export class Emitter {
   vector(i: number): number {
     let local = this.xmm.get(i);
     if (local === undefined) {
-      local = L.XMM + this.vectors;
-      this.vectors += 1;
+      local = this.local(V128);
       this.xmm.set(i, local);
     }
     return local;
@@ -178,10 +201,7 @@ export class Emitter {
     this.code.set(local);
   }
   vectorTemp(n: number): number {
-    while (this.#vectorTemps.length <= n) {
-      this.#vectorTemps.push(L.XMM + this.vectors);
-      this.vectors += 1;
-    }
+    while (this.#vectorTemps.length <= n) this.#vectorTemps.push(this.local(V128));
     return this.#vectorTemps[n];
   }
 
@@ -305,6 +325,7 @@ export class Emitter {
   }
   miss(): void {
     this.storePending();
+    this.#x87?.store();
     this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS);
   }
 

@@ -129,10 +129,7 @@ class Labels {
 function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
-  e.sseChecked = false;
-  e.roundingChecked = false;
-  e.segmentsChecked = 0;
-  e.pending = written;
+  e.beginBlock(written);
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
 
@@ -182,6 +179,7 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
       row.emit(e, i, f);
       continue;
     }
+    e.endX87();
     if (b.ending === 'transfer') {
       transfer(e, b, i, f, goTo);
       return f.known;
@@ -196,6 +194,7 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
     code.i32(at).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
+  e.endX87();
   goTo(b.end, false);
   return f.known;
 }

@@ -11,6 +11,8 @@ export const J = {
   /** u64 instructions executed by compiled code, and times it was entered from the run loop. */
   EXECUTED: 0xf08,
   ENTERED: 0xf10,
+  /** What x87 arithmetic has made beside a significand: assembly/jit_x87.ts. */
+  X87: 0xf60,
   /** Entry points by physical address: 16 bytes a slot: u32 address, u32 mode, u32 table index, u32 block. */
   ENTRIES: 0x10_0000,
   /** The compiler's list of a page's blocks, u16 each. */

@@ -28,6 +28,12 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
     arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
     alignmentCheck: m.import('alignmentCheck', [I32], []),
+    x87Operate: m.import('x87Operate', [I32, I32, I64, I32, I64], [I64]),
+    x87OperateMemory: m.import('x87OperateMemory', [I32, I32, I64, I32, I64], [I64]),
+    x87Load: m.import('x87Load', [I32, I64], [I64]),
+    x87Store: m.import('x87Store', [I32, I32, I64], [I64]),
+    x87Compare: m.import('x87Compare', [I32, I64, I32, I64, I32], [I32]),
+    x87CompareMemory: m.import('x87CompareMemory', [I32, I64, I32, I64], [I32]),
   };
   const pageType = m.type(PAGE_PARAMS, []);
   pages.forEach((page, n) => {
@@ -46,6 +52,12 @@ export interface CoreFunctions {
   readonly lazyCondition: CallableFunction;
   readonly arithmetic64: CallableFunction;
   readonly alignmentCheck: CallableFunction;
+  readonly x87Operate: CallableFunction;
+  readonly x87OperateMemory: CallableFunction;
+  readonly x87Load: CallableFunction;
+  readonly x87Store: CallableFunction;
+  readonly x87Compare: CallableFunction;
+  readonly x87CompareMemory: CallableFunction;
 }
 
 /** (fn, cpu, rip, entry): calls the table's function `fn`. */

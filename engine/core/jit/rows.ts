@@ -7,8 +7,9 @@ import { LOCK, MEM } from './instruction.ts';
 import { MOVE_ROWS } from './move.ts';
 import { SSE_ROWS } from './sse.ts';
 import { SYSTEM_ROWS } from './system.ts';
+import { X87_ROWS } from './x87.ts';
 
-const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS, ...SSE_ROWS, ...SYSTEM_ROWS]);
+const ROWS = new Map<number, Row>([...ALU_ROWS, ...MOVE_ROWS, ...SSE_ROWS, ...SYSTEM_ROWS, ...X87_ROWS]);
 
 /** Op ids that have a translation, in all or some of their forms; docs/cpu-coverage.md names them. */
 export const TRANSLATED: ReadonlySet<number> = new Set(ROWS.keys());
