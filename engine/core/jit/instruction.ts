@@ -1,3 +1,5 @@
+import { OP } from '../gen/ops.ts';
+
 /** A decoded instruction as the compiler sees it; the layout read here is that of assembly/record.ts. */
 export interface Instruction {
   /** Address of the record it was read from is not kept; `bytes` is a copy for the interpreter's routines. */
@@ -29,15 +31,23 @@ export const REPNE = 8;
 /** `base` of RIP-relative operands: disp then counts from the page's first byte. */
 export const BASE_RIP = 17;
 export const NO_REGISTER = 16;
+const SS = 2;
+
+/** MOV and POP of DS, ES, FS and GS end the interpreter's blocks; compiled code goes on while the mode stays what it is. */
+function loadsDataSegment(op: number, reg: number): boolean {
+  if (op === OP.MOV_SE) return (reg & 7) !== SS;
+  return op === OP.POP_DS || op === OP.POP_ES || op === OP.POP_FS || op === OP.POP_GS;
+}
 
 export function readInstruction(view: DataView, at: number, ends: boolean): Instruction {
   const bytes = new Uint8Array(32);
   for (let i = 0; i < 32; i += 1) bytes[i] = view.getUint8(at + i);
   const copy = new DataView(bytes.buffer);
+  const op = copy.getUint16(0, true);
   return {
-    op: copy.getUint16(0, true), length: bytes[2], reg: bytes[3], rm: bytes[4], base: bytes[5], index: bytes[6], scale: bytes[7],
+    op, length: bytes[2], reg: bytes[3], rm: bytes[4], base: bytes[5], index: bytes[6], scale: bytes[7],
     disp: copy.getInt32(8, true), segment: bytes[12], size: bytes[13], flags: bytes[14], address: bytes[15],
-    imm: copy.getBigInt64(16, true), small: copy.getInt32(16, true), offset: copy.getUint16(24, true), vvvv: bytes[28], ends, bytes,
+    imm: copy.getBigInt64(16, true), small: copy.getInt32(16, true), offset: copy.getUint16(24, true), vvvv: bytes[28], ends: ends && !loadsDataSegment(op, bytes[3]), bytes,
   };
 }
 

@@ -4,6 +4,7 @@
  * @spec SDM vol. 2
  */
 import { OP } from '../gen/ops.ts';
+import { S } from '../gen/state.ts';
 import type { Row } from './alu.ts';
 import { fetched, lockedAddress, modify } from './alu.ts';
 import type { Emitter } from './emitter.ts';
@@ -279,6 +280,12 @@ function pushOperand(e: Emitter, i: Instruction): void {
   }
 }
 
+const pushSegment = (segment: number) => (e: Emitter, i: Instruction): void => {
+  push(e, i.size, () => {
+    e.code.get(L.CPU).memory(i.size === 8 ? O.I64_LOAD16_U : O.I32_LOAD16_U, S.SEG_SELECTOR + segment * 2);
+  });
+};
+
 /** Pushes the top of the stack, or what is at RBP, zero-extended to i64. */
 export function loadStack(e: Emitter, r: number, size: number): void {
   e.stackAddress(r, 0);
@@ -343,6 +350,9 @@ export const MOVE_ROWS = new Map<number, Row>([
   [OP.POP_G, { emit: popRegister, when: word }],
   [OP.LEAVE, { emit: leave, when: word }],
 ]);
+[OP.PUSH_ES, OP.PUSH_CS, OP.PUSH_SS, OP.PUSH_DS, OP.PUSH_FS, OP.PUSH_GS].forEach((op, segment) => {
+  MOVE_ROWS.set(op, { emit: pushSegment(segment), when: word, misses: true });
+});
 for (let cc = 0; cc < 16; cc += 1) {
   MOVE_ROWS.set(OP.CMOVO + cc, { emit: conditionalMove, reads: true });
   MOVE_ROWS.set(OP.SETO + cc, { emit: (e, i, f) => toRm(e, i, 1, () => pushCondition(e, f, cc)), reads: true });

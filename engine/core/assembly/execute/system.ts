@@ -158,18 +158,24 @@ function popSegment(s: u32, size: u32): void {
   adjustStack(size);
   const popped = gpr64(4);
   setGpr64(4, sp);
+  const before = mode();
   loadSegment(s, selector);
   setGpr64(4, popped);
-  if (s == SS) blockByMovSs();
-  leaveBlock();
+  finishLoad(s, before);
 }
 
 function movSegment(rec: usize): void {
   const s = recReg(rec) & 7;
   if (s == CS || s > 5) raise(UD);
+  const before = mode();
   loadSegment(s, operand16(rec));
+  finishLoad(s, before);
+}
+
+/** Compiled code goes on behind a segment that has not changed the mode word. */
+function finishLoad(s: u32, modeBefore: u32): void {
   if (s == SS) blockByMovSs();
-  leaveBlock();
+  if (s == SS || mode() != modeBefore) leaveBlock();
 }
 
 /** LES and its siblings: offset first, selector behind it. */

@@ -4,9 +4,10 @@
  * @spec SDM vol. 1, 4.8.3.5 (infinities), tables 8-10 (invalid operations) and 4-7 (NaN), IEEE 754-1985
  */
 import {
-  BIAS, DE, DENORMAL, EXP_MAX, IE, INFINITY, INTEGER_BIT, PE, QNAN, RC_DOWN, ZE, ZERO, classOf, control, invalid, precisionBits, propagate,
-  propagateOne, result, roundingControl, setRoundedUp, signal,
+  BIAS, DE, DENORMAL, EXP_MAX, IE, INFINITY, INTEGER_BIT, QNAN, RC_DOWN, ZE, ZERO, classOf, control, invalid, precisionBits, propagate,
+  propagateOne, result, roundingControl, signal,
 } from './format';
+import { addPlain, isPlain, multiplyPlain, takePlain } from './plain';
 import { normalizeRound, roundPack } from './round';
 import { add128, divide128, hi, lo, multiply64, remainder, shiftRightSticky128, subtract128 } from './wide';
 
@@ -14,60 +15,9 @@ import { add128, divide128, hi, lo, multiply64, remainder, shiftRightSticky128, 
 // @ts-ignore: decorator
 @inline export function exponentOf(se: u32): i32 { const exp = <i32>(se & EXP_MAX); return exp == 0 ? 1 : exp; }
 
-/** Both are normal numbers, and results are rounded to nearest with 64 bits: what nearly all code does. */
-// @ts-ignore: decorator
-@inline function plain(aSe: u32, aSig: u64, bSe: u32, bSig: u64): bool {
-  return (control & 0xf00) == 0x300 && <i64>(aSig & bSig) < 0 && (aSe & EXP_MAX) != EXP_MAX && (bSe & EXP_MAX) != EXP_MAX;
-}
-
-/** Rounds sig.low to nearest and packs it, unless that may overflow or underflow: then false. */
-// @ts-ignore: decorator
-@inline function packPlain(signBit: u32, exp: i32, sig: u64, low: u64): bool {
-  if (<u32>(exp - 1) >= EXP_MAX - 2) return false;
-  const up = low > INTEGER_BIT || (low == INTEGER_BIT && (sig & 1) != 0);
-  if (low != 0) signal(PE);
-  setRoundedUp(up);
-  if (up) {
-    sig++;
-    if (sig == 0) { sig = INTEGER_BIT; exp++; }
-  }
-  result(signBit | <u32>exp, sig);
-  return true;
-}
-
-/** a + b of such numbers. Signs and magnitudes are those of `add`. */
-function addPlain(aSe: u32, aSig: u64, bSe: u32, bSig: u64): bool {
-  let aExp = <i32>(aSe & EXP_MAX), bExp = <i32>(bSe & EXP_MAX);
-  if (aExp < bExp || (aExp == bExp && aSig < bSig)) {
-    const e = aExp; aExp = bExp; bExp = e;
-    const g = aSig; aSig = bSig; bSig = g;
-    const s = aSe; aSe = bSe; bSe = s;
-  }
-  const shift = <u64>(aExp - bExp);
-  let high: u64, low: u64;
-  if (shift == 0) { high = bSig; low = 0; }
-  else if (shift < 64) { high = bSig >> shift; low = bSig << (64 - shift); }
-  else {
-    high = 0;
-    low = shift == 64 ? bSig : shift < 128 ? (bSig >> (shift - 64)) | <u64>(bSig << (128 - shift) != 0) : 1;
-  }
-  const signBit = aSe & 0x8000;
-  if (((aSe ^ bSe) & 0x8000) == 0) {
-    const sum = aSig + high;
-    if (sum >= aSig) return packPlain(signBit, aExp, sum, low);
-    return packPlain(signBit, aExp + 1, (sum >> 1) | INTEGER_BIT, (sum << 63) | (low >> 1) | (low & 1));
-  }
-  const restLow: u64 = 0 - low;
-  const rest = aSig - high - <u64>(low != 0);
-  if (<i64>rest < 0) return packPlain(signBit, aExp, rest, restLow);
-  if (rest == 0) return false;
-  const zeros = clz(rest);
-  return packPlain(signBit, aExp - <i32>zeros, (rest << zeros) | (restLow >> (64 - zeros)), restLow << zeros);
-}
-
 /** a + b. */
 export function add(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
-  if (plain(aSe, aSig, bSe, bSig) && addPlain(aSe, aSig, bSe, bSig)) return;
+  if (isPlain(control) && takePlain(addPlain(aSe, aSig, bSe, bSig))) return;
   const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
   if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
   if (aClass == INFINITY && bClass == INFINITY) {
@@ -115,12 +65,7 @@ export function subtract(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
 
 /** a * b. */
 export function multiply(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
-  if (plain(aSe, aSig, bSe, bSig)) {
-    const low = multiply64(aSig, bSig);
-    const signBit = (aSe ^ bSe) & 0x8000;
-    const exp = <i32>(aSe & EXP_MAX) + <i32>(bSe & EXP_MAX) - BIAS;
-    if (<i64>hi < 0 ? packPlain(signBit, exp + 1, hi, low) : packPlain(signBit, exp, (hi << 1) | (low >> 63), low << 1)) return;
-  }
+  if (isPlain(control) && takePlain(multiplyPlain(aSe, aSig, bSe, bSig))) return;
   const aClass = classOf(aSe, aSig), bClass = classOf(bSe, bSig);
   if (propagate(aSe, aSig, aClass, bSe, bSig, bClass)) return;
   const sign = (aSe ^ bSe) >> 15;
@@ -163,8 +108,11 @@ export function divide(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
   let low: u64 = 0;
   if (aSig >= bSig) { low = aSig << 63; aSig >>= 1; } else { exp--; }
   const quotient = divide128(aSig, low, bSig);
-  const extra = divide128(remainder, 0, bSig);
-  roundPack(sign, exp, quotient, extra | <u64>(remainder != 0), precisionBits());
+  const rest = remainder;
+  // What follows the quotient, as far as rounding asks: nothing, or less, as much or more than half of its last place.
+  const half = bSig - rest;
+  const extra: u64 = rest == 0 ? 0 : rest < half ? 1 : rest == half ? INTEGER_BIT : INTEGER_BIT | 1;
+  roundPack(sign, exp, quotient, extra, precisionBits());
 }
 
 const TWO_32: f64 = 4294967296.0;
