@@ -311,11 +311,12 @@ function cut(segments: readonly Segment[], from: number, length: number): Segmen
   const pieces: Segment[] = [];
   let skip = from;
   let left = length;
-  for (const { gpa, bytes } of segments) {
+  for (const segment of segments) {
     if (left === 0) break;
+    const { gpa, bytes } = segment;
     if (skip >= bytes.length) { skip -= bytes.length; continue; }
     const count = Math.min(bytes.length - skip, left);
-    pieces.push({ gpa: gpa + skip, bytes: bytes.subarray(skip, skip + count) });
+    pieces.push(count === bytes.length ? segment : { gpa: gpa + skip, bytes: bytes.subarray(skip, skip + count) });
     left -= count;
     skip = 0;
   }
