@@ -44,7 +44,7 @@ test('the utility process is started as the service NUC with its output piped, a
   const calls: unknown[] = [];
   const seen = watch();
   const nuc = utilitySpawner({ fork: (...args) => { calls.push(args); return child; } }, new URL('file:///app/nuc.js'))(seen.handlers);
-  expect(calls).toEqual([['/app/nuc.js', [], { serviceName: 'NUC', stdio: 'pipe' }]]);
+  expect(calls).toEqual([['/app/nuc.js', [], { serviceName: 'NUC', stdio: 'pipe', env: { ...process.env, MALLOC_ARENA_MAX: '2' } }]]);
   nuc.post({ id: 1, command: 'vm.pause', request: { name: 'x' } });
   expect(child.posted.length).toBe(1);
   child.emit('message', { hello: 1 });

@@ -1,10 +1,16 @@
 /** The board's pCPU threads, as the main thread sees them: one a pCPU, started when its first VM is. */
+import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { CompilerService } from '../core/jit/compiler_service.ts';
 import type { Board } from './board.ts';
 import type { CoreParts, FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
 
 const START_LIMIT_MS = 30_000;
+/**
+ * Of the threads started from here on, MiB of each half of a thread's heap for young objects. V8's own limit is sixteen,
+ * which the compiler's thread fills with what is garbage soon, and keeps.
+ */
+const SEMI_SPACE_MIB = 2;
 
 interface Pending { resolve(reply: unknown): void; reject(error: Error): void }
 
@@ -94,6 +100,7 @@ export class PcpuPool {
     this.#board = board;
     this.#software = software;
     this.#log = log;
+    setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MIB}`);
     this.#threads = Array.from({ length: board.pcpuCount }, () => undefined);
   }
 
