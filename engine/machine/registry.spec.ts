@@ -1,4 +1,7 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -36,6 +39,25 @@ test('entries of processes that are gone are swept away, a recycled pid included
   writeFileSync(join(registry.dir, 'broken.json'), '{');
   expect(await registry.list()).toEqual([]);
   expect(readdirSync(registry.dir)).toEqual([]);
+});
+
+test.skipIf(process.platform !== 'linux')('a process that has ended and only waits for its parent runs no VM', async () => {
+  const registry = fresh();
+  // The shell turns into cat, which never asks how its child ended. The child alone keeps descriptor 3 open, until it ends.
+  const parent = spawn('sh', ['-c', 'read word <&3 & echo $!; exec cat 3>&-'], { stdio: ['pipe', 'pipe', 'inherit', 'pipe'] });
+  try {
+    const pid = Number(String((await once(parent.stdout!, 'data'))[0]));
+    parent.stdin!.write('are you cat?');
+    await once(parent.stdout!, 'data');
+    const child = parent.stdio[3] as Socket;
+    child.write('end\n');
+    await once(child.resume(), 'end');
+    const processStart = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[19];
+    writeFileSync(join(registry.dir, 'killed.json'), JSON.stringify({ name: 'killed', pid, processStart, cpuAffinity: [1], memoryMiB: 1, consoles: [], startedAt: 0 }));
+    expect(await registry.list()).toEqual([]);
+  } finally {
+    parent.kill('SIGKILL');
+  }
 });
 
 test('of two VMs that enter at the same moment for one pCPU, one has it', async () => {

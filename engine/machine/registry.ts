@@ -14,13 +14,20 @@ export type { RegistryEntry };
 const ENTER_ATTEMPTS = 5;
 const BACK_OFF_MS = 100;
 
-/** Start time of a process in clock ticks since boot (proc(5), stat field 22); '' where there is no /proc. */
-function processStart(pid: number): string {
+/** PF_EXITING of the kernel's flags: it has begun to end, and what it held is being given back. */
+const EXITING = 1 << 2;
+
+/**
+ * proc(5), stat fields 3, 9 and 22. `start` is the process's start time in clock ticks since boot, '' where there is no
+ * /proc; `ended` says that it runs no more, though nobody may have asked for its exit code yet.
+ */
+function processState(pid: number): { start: string; ended: boolean } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { start: fields[19] ?? '', ended: 'ZXx'.includes(fields[0]) || (Number(fields[6]) & EXITING) !== 0 };
   } catch {
-    return '';
+    return { start: '', ended: false };
   }
 }
 
@@ -30,7 +37,8 @@ function isAlive(entry: RegistryEntry): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return entry.processStart === processStart(entry.pid);
+  const { start, ended } = processState(entry.pid);
+  return !ended && entry.processStart === start;
 }
 
 export class RuntimeRegistry {
@@ -67,7 +75,7 @@ export class RuntimeRegistry {
   async enter(vm: { name: string; cpuAffinity: readonly number[]; memoryMiB: number }): Promise<{ update(consoles: RegistryEntry['consoles']): void; remove(): void }> {
     const path = join(this.dir, `${vm.name}.json`);
     const entry: RegistryEntry = {
-      name: vm.name, pid: process.pid, processStart: processStart(process.pid), cpuAffinity: [...vm.cpuAffinity],
+      name: vm.name, pid: process.pid, processStart: processState(process.pid).start, cpuAffinity: [...vm.cpuAffinity],
       memoryMiB: vm.memoryMiB, consoles: [], startedAt: Date.now(),
     };
     const text = (): string => `${JSON.stringify(entry)}\n`;
