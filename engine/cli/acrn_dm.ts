@@ -36,7 +36,8 @@ function checkImages(options: AcrnDmOptions): void {
   const check = (path: string | undefined, exitCode: 10 | 11): void => {
     if (path === undefined) return;
     const info = statSync(path, { throwIfNoEntry: false });
-    if (!info?.isFile()) throw new CheckImageError(path, exitCode, 'there is no such file');
+    if (info === undefined) throw new CheckImageError(path, exitCode, 'there is no such file');
+    if (!info.isFile()) throw new CheckImageError(path, exitCode, 'it is not a file');
     if (info.size === 0) throw new CheckImageError(path, exitCode, 'the file is empty');
   };
   check(options.kernel, 10);
@@ -99,6 +100,7 @@ async function main(argv: string[]): Promise<number> {
     }
     if (error instanceof HostError || error instanceof CheckImageError) {
       printError(error.message);
+      if (error instanceof CheckImageError) printError(`acrn-dm: ${error.why}`);
       if (error instanceof HostError && error.code === 'SW_LOAD') printError('acrn_sw_load failed, error=-1');
       return exitCodeOf(error);
     }

@@ -30,10 +30,11 @@ test('a missing or empty kernel is exit code 10, a ramdisk 11, as in ACRN', asyn
   const { dir, image, env } = workplace();
   const empty = join(dir, 'empty');
   writeFileSync(empty, '');
-  for (const [option, path, code] of [['-k', '/no/such/kernel', 10], ['-k', empty, 10], ['-r', '/no/such/ramdisk', 11], ['-r', empty, 11]] as const) {
+  for (const [option, path, code] of [['-k', '/no/such/kernel', 10], ['-k', empty, 10], ['-k', dir, 10], ['-r', '/no/such/ramdisk', 11], ['-r', empty, 11]] as const) {
     const seen = await failure(changed(image, option, path), env);
     expect([path, seen.code]).toEqual([path, code]);
-    expect(seen.text).toContain(`SW_LOAD: check_image failed for '${path}'`);
+    const why = path === empty ? 'the file is empty' : path === dir ? 'it is not a file' : 'there is no such file';
+    expect(seen.text).toContain(`SW_LOAD: check_image failed for '${path}'\nacrn-dm: ${why}\n`);
   }
   expectNothingLeft(env);
 });

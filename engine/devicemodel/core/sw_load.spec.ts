@@ -94,7 +94,7 @@ test('boot_params has header, loader type, command line, ramdisk, RSDP and e820'
 test('a missing or empty file is check_image\'s failure with ACRN\'s exit codes', async () => {
   const { target } = setUp();
   await expect(load(target, {})).rejects.toMatchObject({ message: "SW_LOAD: check_image failed for 'k'", exitCode: 10 });
-  await expect(load(target, { k: new Uint8Array(0) })).rejects.toMatchObject({ exitCode: 10 });
+  await expect(load(target, { k: new Uint8Array(0) })).rejects.toMatchObject({ exitCode: 10, why: 'the file is empty' });
   await expect(load(target, { k: bzImage() }, true)).rejects.toMatchObject({ message: "SW_LOAD: check_image failed for 'r'", exitCode: 11 });
 });
 

@@ -16,8 +16,11 @@ export interface Software { kernel?: string; elf?: string; ramdisk?: string }
 /** The image is missing, empty or unreadable: the exit code of acrn-dm goes with it. */
 export class CheckImageError extends Error {
   readonly exitCode: 10 | 11;
+  /** What ACRN's message does not say. */
+  readonly why: string;
   constructor(path: string, exitCode: 10 | 11, why: string) {
-    super(`SW_LOAD: check_image failed for '${path}'`, { cause: why });
+    super(`SW_LOAD: check_image failed for '${path}'`);
+    this.why = why;
     this.name = 'CheckImageError';
     this.exitCode = exitCode;
   }
