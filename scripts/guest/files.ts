@@ -78,9 +78,31 @@ fi
 echo "ACRN-UOS-READY $(cut -d' ' -f1 /proc/uptime)"
 `;
 
-/** What acpid runs when the power button is pressed. */
+/**
+ * What acpid runs when the power button is pressed: what busybox's init does at poweroff, which waits a second after TERM
+ * and another before the end. This goes on as soon as the processes have ended, and waits no longer than init for any.
+ */
 export const POWER_BUTTON = `#!/bin/sh
-exec /bin/poweroff
+export PATH=/bin:/sbin
+trap '' TERM HUP
+kill -TSTP 1 # init starts nothing again
+kill -TERM -1
+kill -HUP -1 # an interactive shell takes no TERM
+anyone_left() {
+  for process in /proc/[0-9]*; do
+    case \${process#/proc/} in 1 | $$) continue ;; esac
+    words=
+    read -r words 2> /dev/null < $process/cmdline
+    [ -z "$words" ] || return 0 # a thread of the kernel has no words
+  done
+  return 1
+}
+tries=0
+while anyone_left && [ $tries -lt 20 ]; do usleep 50000; tries=$((tries + 1)); done
+kill -KILL -1
+sync
+umount -a -r
+poweroff -f
 `;
 
 export const PROFILE = `export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=\${TERM:-vt102}
