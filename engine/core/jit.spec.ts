@@ -142,6 +142,37 @@ test('a store into the page that is running takes effect on the next instruction
   both(bytes('880d01000000 0500000000 ffc1 81f9c8000000 75e9 f4'), () => {});
 });
 
+test('flags of rotates are there for whatever looks at them, and for faults', () => {
+  const rotates = ['c1c803', 'c1c003', '48c1c803', '66c1c803', 'c0c803', 'd1c8', '48d1c0', 'c1c820', '66c1c010', 'c10e03', 'd106'];
+  // adc, setz, cmovz, inc, bt, shl cl, ror cl, stc, cmc, pushf, lahf, mul, add, xadd, cmpxchg, jnz, shr, neg, xor, div, ror, clc, mov from and to
+  // unmapped memory, and ror there
+  const followers = ['83d001', '0f94c0', '0f44c1', 'ffc0', '0fbae003', 'd3e0', 'd3c8', 'f9', 'f5', '9c58', '9f', 'f7e1', '0306', '0fc1c8', '0fb1c8', '7500', 'c1e803', 'f7d8',
+    '3106', 'f7f1', 'c1c805', 'f8', '8b07', '8907', 'c10f05'];
+  const interpreter = new JitMachine(module, 'off');
+  const compiler = new JitMachine(module, 'on', 1);
+  compiler.core.jit!.limits.compilations = Infinity;
+  const run = (m: JitMachine, code: Buffer): string => {
+    m.put(code);
+    for (let pass = 0; pass < 2; pass += 1) {
+      m.start(CODE, 0x8d7);
+      m.core.setU64(S.INSTRUCTIONS, 0n);
+      m.ram.fill(0x5a, DATA, DATA + 16);
+      [0x8000_0000_9234_5678n, 3n, 0n, 0n].forEach((v, r) => m.setGpr(r, v));
+      m.setGpr(6, BigInt(DATA));
+      m.setGpr(7, BigInt(MAPPED));
+      m.core.run(1000);
+    }
+    return `${code.toString('hex')}\n${m.state()}\n${m.ram.toString('hex', DATA, DATA + 16)}`;
+  };
+  for (const before of ['', '01c8', '31c9', '48ffc8', 'c1e805']) {
+    for (const a of rotates) for (const b of followers) for (const c of ['', 'd1c0']) {
+      const code = Buffer.concat([bytes(before + a + c + b), Buffer.alloc(16, 0xf4)]);
+      expect(run(compiler, code)).toBe(run(interpreter, code));
+    }
+  }
+  expect(compiledInstructions(compiler)).toBeGreaterThan(5000);
+});
+
 test('calls, returns and indirect jumps between pages', () => {
   const code = Buffer.alloc(0x2000, 0xf4);
   // again: call 0x1000; call [rdi]; dec rbp; jnz again; hlt

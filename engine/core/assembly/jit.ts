@@ -11,7 +11,7 @@ import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, peekBlock } from 
 import { isCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
-import { ACCESS_READ, ACCESS_WRITE, eptDirty, eptPage, eptRights, eptTranslate } from './ept';
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptPage, eptRights, eptTranslate } from './ept';
 import {
   AC, AF, CF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_NONE, LAZY_RESULT, LAZY_SBB, LAZY_SUB, OF, PF, SF, ZF,
 } from './flags';
@@ -95,6 +95,9 @@ export function executeRecord(rec: usize, left: i32): u32 {
 /** wasm address for a read of `size` bytes, with the TLB filled; 0: the interpreter must do it. */
 export function translateRead(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_READ); }
 export function translateWrite(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
+
+/** wasm address of code that is next, likewise: several pages that run by turns may share an entry of the TLB. */
+export function translateFetch(gva: u64): usize { return shadowing == SHADOW_OFF ? translateQuietly(gva, 1, ACCESS_FETCH) : 0; }
 
 function translateQuietly(gva: u64, size: u32, access: u32): usize {
   if ((<u32>gva & 0xfff) + size > 0x1000) return 0;

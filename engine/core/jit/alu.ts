@@ -8,7 +8,7 @@ import { OP } from '../gen/ops.ts';
 import type { Emitter } from './emitter.ts';
 import { L } from './emitter.ts';
 import type { FlagState } from './flags.ts';
-import { CF, LAZY, OF, UNKNOWN, WORD32, ZF, lazy, pushCarry, replaceCarryOverflow, replaceStatus, setKnown } from './flags.ts';
+import { CF, LAZY, OF, UNKNOWN, WORD32, ZF, lazy, pushCarry, putOffRotate, replaceStatus, setKnown } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { LOCK, MEM } from './instruction.ts';
 import { ATOMIC, O } from './wasm.ts';
@@ -303,21 +303,10 @@ function shiftBy(e: Emitter, f: FlagState, kind: number, size: number, n: number
       extendResult(e, size);
     }
     if (!f.live) return;
-    code.set(r);
-    if (kind === 0) {
-      bit(r, 0);
-      code.tee(L.T3);
-      bit(r, bits - 1);
-      code.get(L.T3).op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
-    } else {
-      bit(r, bits - 1);
-      code.tee(L.T3);
-      bit(r, bits - 2);
-      code.get(L.T3).op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
-    }
-    // replaceCarryOverflow uses T0: the operand is no longer needed
-    replaceCarryOverflow(e, f);
-    code.get(r);
+    code.tee(r);
+    if (!wide) code.op(O.I64_EXTEND_U);
+    code.set(e.rotated).get(r);
+    putOffRotate(e, f, kind === 0, size, e.rotated);
     return;
   }
   if (kind === SHL) {
@@ -718,6 +707,8 @@ export interface Row {
   readonly sets?: boolean | ((i: Instruction) => boolean);
   /** Does not look at the flags, and neither keeps any of them (absent with `sets` absent: no effect on flags). */
   readonly reads?: boolean;
+  /** Replaces what another of its kind has put off (flags.ts putOffRotate), although it `reads`. */
+  readonly rotates?: boolean;
   /** LOCK is handled. */
   readonly lock?: boolean;
   /** May leave to the interpreter even without a memory operand. */
@@ -742,8 +733,8 @@ ALU_ROWS.set(OP.NEG, { emit: negate, sets: true });
 for (const op of [OP.ROL_EI, OP.ROR_EI, OP.SHL_EI, OP.SHR_EI, OP.SAR_EI]) {
   const rotates = op === OP.ROL_EI || op === OP.ROR_EI;
   const always = rotates ? false : (i: Instruction): boolean => (i.small & (i.size === 8 ? 63 : 31)) !== 0;
-  ALU_ROWS.set(op, { emit: shift, sets: always, reads: rotates });
-  ALU_ROWS.set(op + 1, { emit: shift, sets: !rotates, reads: rotates });
+  ALU_ROWS.set(op, { emit: shift, sets: always, reads: rotates, rotates });
+  ALU_ROWS.set(op + 1, { emit: shift, sets: !rotates, reads: rotates, rotates });
   ALU_ROWS.set(op + 2, { emit: shift, when: word, reads: true });
 }
 for (const op of [OP.SHLD_I, OP.SHRD_I]) {

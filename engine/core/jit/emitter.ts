@@ -19,6 +19,8 @@ export interface Helpers {
   /** (gva, size) -> wasm address or 0, for what the TLB does not hold. */
   readonly read: number;
   readonly write: number;
+  /** (gva) -> wasm address of code or 0, for what the TLB does not hold. */
+  readonly fetch: number;
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
@@ -71,6 +73,9 @@ export class Emitter {
   /** The instruction being translated and the number of instructions from it to the end of its block. */
   current!: Instruction;
   remaining = 0;
+  /** Flags that are made only where something looks at them: there, or on a path that leaves. */
+  putOff: { readonly settle: () => void; readonly leave: () => void } | undefined;
+  #rotated: number | undefined;
   /** Of the block: CR0 and CR4 have been looked at for SSE, and MXCSR. */
   sseChecked = false;
   roundingChecked = false;
@@ -95,6 +100,15 @@ export class Emitter {
     this.roundingChecked = false;
     this.segmentsChecked = 0;
     this.pending = pending;
+  }
+
+  /** Local of the last rotate's result. */
+  get rotated(): number { return this.#rotated ??= this.local(I64); }
+
+  /** Makes flags that were put off. */
+  settleFlags(): void {
+    this.putOff?.settle();
+    this.putOff = undefined;
   }
 
   /** The x87 stack of the block, with its checks in front of the first instruction that uses it. */
@@ -326,6 +340,7 @@ export class Emitter {
   miss(): void {
     this.storePending();
     this.#x87?.store();
+    this.putOff?.leave();
     this.code.i32(where(this.current.offset, this.remaining)).set(L.WHERE).br(LABEL.MISS);
   }
 

@@ -187,8 +187,30 @@ export function pushCondition(e: Emitter, f: FlagState, cc: number): void {
   if (negate) code.op(O.I32_EQZ);
 }
 
+/**
+ * A rotate's CF and OF are put off: mostly nobody looks at them before they are replaced, but for paths that leave to the
+ * interpreter. `result` is a local (i64) that nothing else writes to.
+ */
+export function putOffRotate(e: Emitter, f: FlagState, left: boolean, size: number, result: number): void {
+  const { code } = e;
+  const bit = (k: number): void => {
+    code.get(result);
+    if (k !== 0) code.i64(k).op(O.I64_SHR_U);
+    code.op(O.I32_WRAP).i32(1).op(O.I32_AND);
+  };
+  const top = size * 8 - 1;
+  const make = (state: FlagState): void => {
+    bit(left ? 0 : top);
+    code.tee(L.T0);
+    bit(left ? top : top - 1);
+    code.get(L.T0).op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
+    replaceCarryOverflow(e, state);
+  };
+  e.putOff = { settle: () => make(f), leave: () => make({ ...f }) };
+}
+
 /** Replaces CF and OF by the pushed bits (CF | OF << 11); the other status flags stay. For rotates. */
-export function replaceCarryOverflow(e: Emitter, f: FlagState): void {
+function replaceCarryOverflow(e: Emitter, f: FlagState): void {
   const { code } = e;
   const op = f.known & 0x1f;
   code.set(L.T0);

@@ -26,7 +26,7 @@ import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
 import { loadStack, push } from './move.ts';
-import { isJcc } from './rows.ts';
+import { isJcc, setsFlags } from './rows.ts';
 import { Code, O } from './wasm.ts';
 
 export interface PageRequest {
@@ -175,8 +175,10 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
     e.remaining = n - k;
     f.live = b.liveAfter[k];
     const row = b.rows[k];
+    if (row === undefined || (row.reads === true && row.rotates !== true)) e.settleFlags();
     if (row !== undefined) {
       row.emit(e, i, f);
+      if (setsFlags(i, row)) e.putOff = undefined;
       continue;
     }
     e.endX87();
@@ -194,6 +196,7 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
     code.i32(at).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
+  e.settleFlags();
   e.endX87();
   goTo(b.end, false);
   return f.known;
@@ -306,7 +309,7 @@ function assemble(e: Emitter, request: PageRequest, count: number, pageType: num
   readState(e, out);
   out.br(LABEL.DISPATCH);
   out.end(); // chain
-  goOn(out, request.mode);
+  goOn(out, request.mode, e.helpers.fetch);
   writeState(e, out);
   out.get(L.SLOT).if();
   out.get(L.CPU).get(L.TARGET).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 12).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8);
@@ -328,17 +331,20 @@ function assemble(e: Emitter, request: PageRequest, count: number, pageType: num
 
 /**
  * Goes on at TARGET inside of this function, with registers and flags where they are, or puts the entry of another one
- * into SLOT: 0 when something else is due, or the exec tag of the TLB or the entry table do not know the address.
+ * into SLOT: 0 when something else is due, or the address is not simply mapped or not in the entry table.
  */
-function goOn(out: Code, mode: number): void {
+function goOn(out: Code, mode: number, fetch: number): void {
   out.i32(0).set(L.SLOT).block();
   const nowhere = out.depth;
   const at = L.T0; const slot = L.T1;
   out.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).memory(O.I32_LOAD, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
   out.get(L.TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(slot);
-  out.memory(O.I64_LOAD, 16).get(L.TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).unlikely().brIf(nowhere);
-  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, 24).op(O.I32_ADD).tee(at);
-  out.get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
+  out.memory(O.I64_LOAD, 16).get(L.TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).unlikely().if();
+  out.get(L.TARGET).call(fetch).tee(at).op(O.I32_EQZ).brIf(nowhere);
+  out.else();
+  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, 24).op(O.I32_ADD).set(at);
+  out.end();
+  out.get(at).get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
   out.memory(O.I64_LOAD, J.ENTRIES).get(at).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).unlikely().brIf(nowhere);
   out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.FN).op(O.I32_EQ).if();
   out.get(L.TARGET).i64(-4096).op(O.I64_AND).set(L.PAGE);

@@ -23,6 +23,7 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
   const helpers: Helpers = {
     read: m.import('translateRead', [I64, I32], [I32]),
     write: m.import('translateWrite', [I64, I32], [I32]),
+    fetch: m.import('translateFetch', [I64], [I32]),
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
@@ -47,6 +48,7 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
 export interface CoreFunctions {
   readonly translateRead: CallableFunction;
   readonly translateWrite: CallableFunction;
+  readonly translateFetch: CallableFunction;
   readonly executeRecord: CallableFunction;
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;
