@@ -115,21 +115,24 @@ export class Guest {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
   }
 
-  /** Resident memory of the process, and of its largest mapping: the guest's RAM. Both in MiB. */
-  memoryMiB(): { all: number; guest: number } {
-    let all = 0;
-    let guest = 0;
-    let size = 0;
-    let largest = 0;
-    for (const line of readFileSync(`/proc/${this.pid}/smaps`, 'latin1').split('\n')) {
-      const [, key, kib] = /^(Size|Rss): +(\d+) kB/.exec(line) ?? [];
-      if (key === 'Size') size = Number(kib);
-      if (key !== 'Rss') continue;
-      all += Number(kib);
-      if (size > largest && Number(kib) > 0) [largest, guest] = [size, Number(kib)];
-    }
-    return { all: all / 1024, guest: guest / 1024 };
+  /** See residentMiB. */
+  memoryMiB(): { all: number; guest: number } { return residentMiB(this.pid); }
+}
+
+/** Resident memory of a process, and of its largest mapping: the guests' RAM. Both in MiB. */
+export function residentMiB(pid: number): { all: number; guest: number } {
+  let all = 0;
+  let guest = 0;
+  let size = 0;
+  let largest = 0;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'latin1').split('\n')) {
+    const [, key, kib] = /^(Size|Rss): +(\d+) kB/.exec(line) ?? [];
+    if (key === 'Size') size = Number(kib);
+    if (key !== 'Rss') continue;
+    all += Number(kib);
+    if (size > largest && Number(kib) > 0) [largest, guest] = [size, Number(kib)];
   }
+  return { all: all / 1024, guest: guest / 1024 };
 }
 
 /** `FIGURE name value` lines. */

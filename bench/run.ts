@@ -2,7 +2,7 @@
  * Benchmarks, ours beside QEMU's TCG on the same kernel, initramfs, memory and vCPUs, taking turns in one run, beside v86
  * on 32-bit builds, and beside this computer itself. Prints one Markdown table.
  *
- *   node bench/run.ts [--runs 5] [--only boot,compute,debian,smp,disk,console,idle,native,v86] [--cpus 1] [--peers ours,tcg]
+ *   node bench/run.ts [--runs 5] [--only boot,compute,debian,smp,disk,console,idle,nuc,native,v86] [--cpus 1] [--peers ours,tcg]
  *                     [--ours "arguments for acrn-dm"] [--v86 folder-of-the-package --v86-kernel bzImage [--cflags32 "-m32"]]
  */
 import { mkdtempSync, rmSync } from 'node:fs';

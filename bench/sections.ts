@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { debianNative, debianPrograms } from './debian.ts';
 import { benchTimes, figures, Guest, type EmulatorName, type Settings } from './emulators.ts';
 import { DONE, MARKER } from './guest_image.ts';
+import { nucMemory } from './nuc.ts';
 import type { Table } from './table.ts';
 
 const run = promisify(execFile);
@@ -122,10 +123,10 @@ async function idle({ table, settings }: Bench, emulator: EmulatorName): Promise
 }
 
 /** In the order of the table. */
-export const sections: Record<string, Section> = { boot, compute, debian: debianPrograms, smp, disk, console: consoles, idle };
+export const sections: Record<string, Section> = { boot, compute, debian: debianPrograms, smp, disk, console: consoles, idle, nuc: nucMemory };
 
 /** What the programs of a section take on this computer itself. */
 export const nativeSections: Record<string, (bench: Bench) => Promise<void>> = { compute: computeNative, debian: debianNative };
 
 /** Sections whose figures are steady enough for one turn. */
-export const ONCE = new Set(['idle']);
+export const ONCE = new Set(['idle', 'nuc']);
