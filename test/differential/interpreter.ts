@@ -123,9 +123,14 @@ export class Interpreter {
     input.copy(ram, codeAt, o, o + length);
     ram.fill(HLT, codeAt + length, codeAt + 320); // as far as the helper does
     this.#generation[CODE_HPA >> 12] += 1; // the core has not seen the code change
+    const page = Buffer.from(ram.subarray(CODE_HPA, CODE_HPA + 4096));
     for (let n = 0; n < this.#warming; n += 1) {
       this.#load(input, o, mode);
       core.run(10_000);
+    }
+    if (ram.compare(page, 0, 4096, CODE_HPA, CODE_HPA + 4096) !== 0) { // the case has written to its code
+      page.copy(ram, CODE_HPA);
+      this.#generation[CODE_HPA >> 12] += 1;
     }
     this.#load(input, o, mode);
     core.setU32(J.LEFT, NOT_ENTERED);
