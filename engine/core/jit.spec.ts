@@ -255,6 +255,82 @@ test('REP MOVSB between pages that share a TLB entry copies every byte', () => {
   expect(m.ram.compare(m.ram, DATA, DATA + 3000, CODE + 0x1000, CODE + 0x1000 + 3000)).toBe(0);
 });
 
+describe('pages with many steps between them become one function', () => {
+  const SECOND = CODE + 0x1000;
+  const OTHER = CODE + 0x5000;
+
+  /** What is added by the second page's code, which the first page calls 4,000 times: add rax,imm32; ret. */
+  const adding = (n: number): Buffer => bytes(`4805${n.toString(16).padStart(2, '0')}000000 c3`);
+  const prepare = (m: JitMachine): void => {
+    m.put(adding(3), SECOND);
+    m.put(adding(7), OTHER);
+    m.setGpr(0, 0n);
+    m.setGpr(1, 0n);
+    m.setGpr(6, BigInt(SECOND));
+    m.setGpr(8, 0x4808n); // page-table entry of SECOND
+    m.setGpr(9, BigInt(OTHER | 3));
+  };
+  const expectJoined = (m: JitMachine): void => expect(m.core.jit!.statistics.regions).toBeGreaterThan(0);
+
+  test('steps between them are not noted any more', () => {
+    const code = Buffer.alloc(0x3000, 0xf4);
+    bytes('e8fb0f0000 ffd7 48ffcd 75f4 f4').copy(code, 0); // again: call 0x1000; call rdi; dec rbp; jnz again; hlt
+    bytes('4801d8 0f84f70f0000 e9f20f0000').copy(code, 0x1000); // add rax,rbx; jz 0x2000; jmp 0x2000
+    bytes('48ffc2 c3').copy(code, 0x2000); // inc rdx; ret
+    const m = both(code, (on) => {
+      on.setGpr(0, 0n);
+      on.setGpr(2, 0n);
+      on.setGpr(3, 5n);
+      on.setGpr(5, 10_000n);
+      on.setGpr(7, BigInt(CODE + 0x2000));
+    });
+    expect(m.gpr(0)).toBe(50_000n);
+    expect(m.gpr(2)).toBe(20_000n);
+    expectJoined(m);
+    expect(m.core.u32(J.STEPS_NOTED)).toBeLessThan(4000); // of some 50,000 steps every fifth is
+  });
+
+  test('a store into another of them takes effect on the next instruction', () => {
+    // again: call SECOND; inc ecx; cmp ecx,2000; jne on; mov byte [SECOND + 2],7; on: cmp ecx,4000; jne again; hlt
+    const m = both(bytes('e8fb0f0000 ffc1 81f9d0070000 7507 c605ec0f000007 81f9a00f0000 75e2 f4'), prepare);
+    expect(m.gpr(0)).toBe(2000n * 3n + 2000n * 7n);
+    expectJoined(m);
+  });
+
+  test('a page that is mapped elsewhere from now on is not run any more', () => {
+    // again: call SECOND; inc ecx; cmp ecx,2000; jne on; mov [r8],r9; invlpg [rsi]; on: cmp ecx,4000; jne again; hlt
+    const m = both(bytes('e8fb0f0000 ffc1 81f9d0070000 7506 4d8908 0f013e 81f9a00f0000 75e3 f4'), prepare);
+    expect(m.gpr(0)).toBe(2000n * 3n + 2000n * 7n);
+    expectJoined(m);
+  });
+
+  test('what a device or another pCPU has written to one of them is run from then on', () => {
+    const m = new JitMachine(module, 'on', 4);
+    m.put(bytes('e8fb0f0000 ebf9')); // again: call SECOND; jmp again
+    prepare(m);
+    m.start();
+    m.core.run(100_000);
+    expectJoined(m);
+    m.put(adding(0), SECOND);
+    m.core.run(1);
+    const sum = m.gpr(0);
+    m.core.run(100_000);
+    expect(m.gpr(0)).toBe(sum);
+  });
+
+  test('the budget and events end a loop that runs through them', () => {
+    const m = new JitMachine(module, 'on', 4);
+    m.put(bytes('e9fb0f0000'));
+    m.put(bytes('e9fbefffff'), SECOND);
+    m.start();
+    expect(m.core.run(1_000_000)).toBe(BUDGET);
+    expect(Number(m.core.u64(S.INSTRUCTIONS))).toBeLessThan(1_010_000);
+    expectJoined(m);
+    m.core.setU32(S.EVENT_FLAGS, 1);
+    expect(m.core.run(1_000_000)).toBe(EXTERNAL_INTERRUPT);
+  });
+});
+
 /** Runs `megabytes` of code that no two pages of are alike, 200 pages at a time, each page twice as compiled code. */
 function runDistinctCode(m: JitMachine, megabytes: number, watch: () => void): void {
   const pages = 200;

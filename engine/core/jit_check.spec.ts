@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { EXIT, loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
 import { JitDifference } from './jit/check.ts';
-import { DATA, JitMachine } from './jit_test_machine.ts';
+import { CODE, DATA, JitMachine } from './jit_test_machine.ts';
 
 const { BUDGET, HLT } = EXIT;
 let module: WebAssembly.Module;
@@ -77,4 +77,19 @@ test('what reaches out of the CPU is left to the interpreter, and happens once',
   expect(m.gpr(2)).toBe(200n * 201n / 2n);
   expect(m.exits.filter((reason) => reason === EXIT.IO_INSTRUCTION)).toHaveLength(200);
   expect(m.core.lockStep!.statistics.cutShort).toBeGreaterThan(0);
+});
+
+test('a function of several pages is compared like any other', () => {
+  const m = new JitMachine(module, 'check', 4);
+  m.put(bytes('e8fb0f0000 ffc9 75f7 f4')); // again: call 0x1000; dec ecx; jnz again; hlt
+  m.put(bytes('4801d8 488907 c3'), CODE + 0x1000); // add rax,rbx; mov [rdi],rax; ret
+  m.start();
+  m.setGpr(0, 0n);
+  m.setGpr(1, 5000n);
+  m.setGpr(3, STEP);
+  m.setGpr(7, BigInt(DATA));
+  expect(run(m)).toBe(HLT);
+  expect(m.ram.readBigUInt64LE(DATA)).toBe(5000n * STEP);
+  expect(m.core.jit!.statistics.regions).toBeGreaterThan(0);
+  expect(m.core.lockStep!.statistics.instructions).toBeGreaterThan(25_000);
 });

@@ -17,7 +17,7 @@ import { undoRsp } from './unwind';
 export { replay, run } from './run';
 export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';
 export {
-  alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, rewindCompiled, setJitThreshold, translateFetch, translateRead, translateWrite,
+  alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, rewindCompiled, sampleStep, setJitThreshold, translateFetch, translateRead, translateWrite,
 } from './jit';
 export { x87Compare, x87CompareMemory, x87Load, x87Operate, x87OperateMemory, x87Store } from './jit_x87';
 

@@ -24,7 +24,7 @@ import { SHADOW_OFF, shadowing } from './shadow';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
 import { syncAlignmentCheck } from './sync';
-import { fillTlb } from './tlb';
+import { E_ADDEND, E_EXEC, entryOf, fillTlb, tlb } from './tlb';
 import { recallWalk, rememberWalk } from './walk_cache';
 
 /** Calls a function of the table of compiled code: (cpu, rip, entry). */
@@ -40,13 +40,18 @@ const J_LEFT: usize = 0xf00;
 const J_EXIT: usize = 0xf04;
 const J_EXECUTED: usize = 0xf08;
 const J_ENTERED: usize = 0xf10;
+const J_STEPS: usize = 0xf18;
+const J_STEP_INTERVAL: usize = 0xf1c;
+const J_STEPS_NOTED: usize = 0xf20;
+const J_NOTES: usize = 0x18_8000;
+const NOTES: u32 = 64;
+const FN_BITS: u32 = 12;
 const J_ENTRIES: usize = 0x10_0000;
 const ENTRY_SLOTS: usize = 0x8000;
 
 export const JIT_LOOKUP: u32 = 0;
 export const JIT_INTERPRET: u32 = 1;
 export const JIT_STATE: u32 = 2;
-export const JIT_STALE: u32 = 3;
 
 /** Executions of a block after which it is compiled, a power of two; 0: nothing is compiled. */
 export let jitThreshold: u32 = 0;
@@ -189,6 +194,27 @@ export function alignmentCheck(allowed: u32): void {
   syncAlignmentCheck();
 }
 
+/**
+ * A sample of the steps from one compiled function to another: from code in the linear page `page`, which ran, to `target`,
+ * for which an entry was found. The compiler makes one function of pages with many steps between them.
+ */
+export function sampleStep(page: u64, target: u64, slot: usize): void {
+  const c = cpu;
+  const noted = load<u32>(c, J_STEPS_NOTED);
+  const interval = load<u32>(c, J_STEP_INTERVAL);
+  // The distance varies, lest a loop show one of its steps only.
+  store<u32>(c, interval + ((noted * 0x9e37_79b1) >> 16) % (interval + 1), J_STEPS);
+  const e = entryOf(tlb, page);
+  if (load<u64>(e, E_EXEC) != page) return;
+  const note = c + J_NOTES + (<usize>(noted % NOTES) << 5);
+  store<u64>(note, page);
+  store<u64>(note, target & ~0xfff, 8);
+  store<u32>(note, <u32>page + load<u32>(e, E_ADDEND), 16);
+  store<u32>(note, load<u32>(slot, J_ENTRIES) & ~0xfff, 20);
+  store<u32>(note, load<u32>(slot, J_ENTRIES + 4), 24);
+  store<u32>(c, noted + 1, J_STEPS_NOTED);
+}
+
 // ---- called by the compiler
 
 /** Writes the offsets (u16) of the blocks of a page that ran at least `least` times to `out`; returns how many. */
@@ -208,35 +234,30 @@ export function decodeForJit(rec: usize, page: usize, offset: u32, modeWord: u32
   return decodeInstruction(rec, page + offset, modeWord, offset) | (decodedEnds ? 0x100 : 0) | (decodedFarRipRelative ? 0x200 : 0);
 }
 
-/** Makes the table's function `fn` the code of the block at `at`, entered at its block `entry`; entry -1: never by itself. */
+function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32): void {
+  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  store<u32>(slot, <u32>at);
+  store<u32>(slot, modeWord, 4);
+  store<u32>(slot, fn | entry << FN_BITS, 8);
+  store<u32>(slot, generation, 12);
+}
+
+/** Makes the table's function `fn` the code of the block at `at`, entered with `entry`; entry -1: never by itself. */
 export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: i32): void {
   const block = peekBlock(at, modeWord);
   if (block != 0 && load<u32>(block, B_GENERATION) == generation) {
     store<u32>(block, entry < 0 ? 0 : fn, B_JIT);
     store<u32>(block, <u32>entry, B_JIT_ENTRY);
   }
-  if (entry < 0) return;
-  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
-  store<u32>(slot, <u32>at);
-  store<u32>(slot, modeWord, 4);
-  store<u32>(slot, fn, 8);
-  store<u32>(slot, <u32>entry, 12);
+  if (entry >= 0) setEntry(at, modeWord, generation, fn, entry);
 }
 
 /** A block that has compiled code was entered from the interpreter: compiled code finds it the next time. */
 export function promoteEntry(block: usize, at: usize, modeWord: u32): void {
   const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
-  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord) return;
-  store<u32>(slot, <u32>at);
-  store<u32>(slot, modeWord, 4);
-  store<u32>(slot, load<u32>(block, B_JIT), 8);
-  store<u32>(slot, load<u32>(block, B_JIT_ENTRY), 12);
-}
-
-/** A stale function was reached through the table: forgets the entry for its address. */
-export function forgetEntry(at: usize): void {
-  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
-  store<u64>(slot, 0);
+  const generation = load<u32>(block, B_GENERATION);
+  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && load<u32>(slot, 12) == generation) return;
+  setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
 }
 
 /** Forgets all compiled code of this pCPU. The blocks must be dropped as well. */

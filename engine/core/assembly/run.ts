@@ -38,7 +38,7 @@ import {
   address, alu, below, belowOrEqual, canonical, first, fix8, hit, jump, keepCarry, less, lessOrEqual, multiply64, offsetOnly, reg32, reg64, second,
   set32, set64,
 } from './hot_operands';
-import { JIT_INTERPRET, JIT_LOOKUP, JIT_STALE, countBlock, enterCompiled, forgetEntry, jitThreshold, promoteEntry } from './jit';
+import { JIT_INTERPRET, JIT_LOOKUP, countBlock, enterCompiled, jitThreshold, promoteEntry } from './jit';
 import { fetchAddress, handleMmuEvents } from './mmu';
 import { REC_SIZE, recImm, recLength, recOffset, recOp } from './record';
 import { E_READ, E_WRITE, tlbEpoch } from './tlb';
@@ -237,10 +237,6 @@ export function run(budget: u32): u32 {
         if (why == JIT_LOOKUP) continue;
         if (why == JIT_INTERPRET) {
           interpret = true;
-          continue;
-        }
-        if (why == JIT_STALE) {
-          forgetEntry(fetchAddress(rip));
           continue;
         }
         store<u32>(c, 0, S_LEAVE_BLOCK);

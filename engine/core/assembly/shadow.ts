@@ -2,7 +2,8 @@
  * Lock-step checking: compiled code runs on copies ("shadows") of the pages it touches, so that the interpreter can run
  * the same instructions on the real ones afterwards and both results can be compared (engine/core/jit/check.ts).
  *
- * The TLB is emptied before each of the two, so every page passes shadowed() at its first access and first write.
+ * The TLB is emptied before each of the two, so every page passes shadowed() at its first access and first write. Compiled
+ * code goes on to other pages by what is cached for execution: that stays, and names the real pages.
  */
 import { unlockBus } from './buslock';
 import { cpu } from './cpu';
@@ -29,7 +30,7 @@ export let unexpectedWrite: usize = 0;
 export function setShadowing(mode: u32): void {
   shadowing = mode;
   unexpectedWrite = 0;
-  if (mode != SHADOW_OFF) dropTracked(base() + TRACKED);
+  if (mode != SHADOW_OFF) dropTracked(base() + TRACKED, mode == SHADOW_WATCH);
   if (mode == SHADOW_COPY) count = 0;
   else unlockBus(); // compiled code may have been cut short
 }

@@ -100,8 +100,11 @@ function track(e: usize): void {
   if (count <= MOST_TRACKED) store<u32>(tracked + (<usize>count << 2), <u32>e);
 }
 
-/** Drops what was cached since the last call, by way of a list at this address: for lock-step checking, which does it often. */
-export function dropTracked(list: usize): void {
+/**
+ * Drops what was cached since the last call, by way of a list at this address: for lock-step checking, which does it often.
+ * `code`: translations for execution as well.
+ */
+export function dropTracked(list: usize, code: bool): void {
   const count = load<u32>(list);
   store<u32>(list, 0);
   tlbEpoch++;
@@ -110,7 +113,12 @@ export function dropTracked(list: usize): void {
     flushTlbEntries();
     return;
   }
-  for (let i: u32 = 1; i <= count; i++) dropEntry(<usize>load<u32>(list + (<usize>i << 2)));
+  for (let i: u32 = 1; i <= count; i++) {
+    const e = <usize>load<u32>(list + (<usize>i << 2));
+    store<u64>(e, NO_PAGE, E_READ);
+    store<u64>(e, NO_PAGE, E_WRITE);
+    if (code) store<u64>(e, NO_PAGE, E_EXEC);
+  }
 }
 
 // @ts-ignore: decorator

@@ -1,31 +1,33 @@
 /**
- * A batch of pages compiled to one module. Runs on the compiler's thread, or on the pCPU's own when there is none.
+ * A batch of regions compiled to one module. Runs on the compiler's thread, or on the pCPU's own when there is none.
  */
 import { findBlocks } from './blocks.ts';
-import type { Decode } from './blocks.ts';
-import type { PageRequest } from './function.ts';
+import type { CodePage, Decode } from './blocks.ts';
+import type { Region } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { readInstruction } from './instruction.ts';
 import { buildModule } from './module.ts';
 
-/** What a pCPU asks for: the blocks of a page that it has run. */
+/** What a pCPU asks for: one function of the blocks that it has run on these pages, by ascending distance. */
 export interface CompileRequest {
-  /** wasm address of the page. */
-  readonly page: number;
   readonly mode: number;
-  /** The page's generation when its blocks were decoded. */
-  readonly generation: number;
-  /** Offsets of the blocks. */
-  readonly leaders: Uint16Array;
+  readonly pages: readonly CodePage[];
 }
 
-/** A compiled page: function number in its module, and for each leader the entry, or -1 when it cannot be entered there. */
+/** A page of a compiled function: for each leader the entry, or -1 when the function cannot be entered there. */
 export interface CompiledPage {
   readonly page: number;
-  readonly mode: number;
   readonly generation: number;
   readonly leaders: Uint16Array;
-  readonly entries: Int16Array;
+  readonly entries: Int32Array;
+}
+
+/** A compiled function. */
+export interface CompiledRegion {
+  readonly mode: number;
+  readonly pages: readonly CompiledPage[];
+  /** Of each page, as asked for. */
+  readonly distances: readonly number[];
   readonly instructions: number;
 }
 
@@ -33,7 +35,7 @@ export interface DecoderExports { decodeForJit(record: number, page: number, off
 
 const ENDS = 0x100;
 const TOO_FAR = 0x200;
-/** Instructions of a page function. */
+/** Instructions of a function, for each of its pages. */
 const MAX_INSTRUCTIONS = 1500;
 const RECORD_BYTES = 32;
 
@@ -68,32 +70,26 @@ export class RecordPool {
 /** Compiles the requests; undefined when there is nothing to compile in them. */
 export function compileBatch(
   requests: readonly CompileRequest[], core: DecoderExports, view: DataView, scratch: number, records: RecordPool,
-): { bytes: Uint8Array<ArrayBuffer>; pages: CompiledPage[] } | undefined {
-  const compiled: CompiledPage[] = [];
-  const sources: PageRequest[] = [];
-  for (const { page, mode, generation, leaders } of requests) {
+): { bytes: Uint8Array<ArrayBuffer>; regions: CompiledRegion[] } | undefined {
+  const sources: Region[] = [];
+  for (const { mode, pages } of requests) {
     const cache = new Map<number, Instruction | undefined>();
-    const decode: Decode = (offset) => {
-      if (cache.has(offset)) return cache.get(offset);
-      const answer = core.decodeForJit(scratch, page, offset, mode);
+    const decode: Decode = (position) => {
+      if (cache.has(position)) return cache.get(position);
+      const offset = position & 0xfff;
+      const answer = core.decodeForJit(scratch, pages[position >>> 12].page, offset, mode);
       const i = (answer & TOO_FAR) !== 0 || offset + (answer & 0xff) > 0x1000 ? undefined : readInstruction(view, scratch, (answer & ENDS) !== 0);
-      cache.set(offset, i);
+      cache.set(position, i);
       return i;
     };
-    const blocks = findBlocks(new Set(leaders), decode, MAX_INSTRUCTIONS);
-    if (blocks.length === 0) continue;
-    sources.push({ page, mode, generation, blocks });
-    compiled.push({ page, mode, generation, leaders, entries: new Int16Array(leaders.length), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0) });
+    const blocks = findBlocks(pages, decode, MAX_INSTRUCTIONS * pages.length);
+    if (blocks.length > 0) sources.push({ mode, pages, blocks });
   }
   if (sources.length === 0) return undefined;
-  const bytes = buildModule(sources, (i) => records.add(i));
-  // Only now is it known which blocks can be entered.
-  compiled.forEach(({ leaders, entries }, n) => {
-    const byOffset = new Map(sources[n].blocks.map((b) => [b.offset, b]));
-    leaders.forEach((offset, k) => {
-      const b = byOffset.get(offset);
-      entries[k] = b?.entry === true ? b.index : -1;
-    });
-  });
-  return { bytes, pages: compiled };
+  const { bytes, entries } = buildModule(sources, (i) => records.add(i));
+  const regions = sources.map(({ mode, pages, blocks }, r): CompiledRegion => ({
+    mode, distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
+    pages: pages.map(({ page, generation, leaders }, n) => ({ page, generation, leaders, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
+  }));
+  return { bytes, regions };
 }

@@ -1,6 +1,9 @@
 /**
- * Basic blocks of a page: which instructions are compiled, where control may go inside the page, and what is known about
- * the flags where a block begins.
+ * Basic blocks of a region, which is one code page or several that call each other: which instructions are compiled, where
+ * control may go inside the region, and what is known about the flags where a block begins.
+ *
+ * A position is the number of a page in the region times 4096 plus the offset in it. Pages are in the order of their
+ * linear addresses, so that a branch forward goes to a higher position.
  */
 import { OP } from '../gen/ops.ts';
 import type { Row } from './alu.ts';
@@ -11,14 +14,39 @@ import { isJcc, isTransfer, mayMiss, rowOf, setsFlags } from './rows.ts';
 
 export type Ending = 'fall' | 'transfer' | 'execute';
 
+/** A page of a region. */
+export interface CodePage {
+  /** wasm address of the page. */
+  readonly page: number;
+  /** Linear distance from the region's first page, in pages: where direct branches find it. */
+  readonly distance: number;
+  /** The page's generation when its blocks were decoded. */
+  readonly generation: number;
+  /** Offsets of the blocks that have run. */
+  readonly leaders: Uint16Array;
+}
+
+const PAGE = 0x1000;
+
+/** The position that code on page `n` calls `offset` (any number of pages away); undefined outside of the region. */
+export function positionOf(pages: readonly CodePage[], n: number, offset: number): number | undefined {
+  if (offset >= 0 && offset < PAGE) return n * PAGE + offset;
+  const distance = pages[n].distance + Math.floor(offset / PAGE);
+  const other = pages.findIndex((p) => p.distance === distance);
+  return other < 0 ? undefined : other * PAGE + (offset & PAGE - 1);
+}
+
 export interface Block {
-  readonly offset: number;
+  readonly position: number;
+  /** Number of the page. */
+  readonly page: number;
   readonly instructions: readonly Instruction[];
   readonly rows: ReadonlyArray<Row | undefined>;
   readonly ending: Ending;
-  /** Offset of the byte behind the last instruction. */
+  /** Offset of the byte behind the last instruction: 0x1000 where the next page begins. */
   readonly end: number;
   index: number;
+  /** May be entered from anywhere. */
   entry: boolean;
   /** Some instruction looks at flags made before the block. */
   readonly needsFlags: boolean;
@@ -33,23 +61,25 @@ export interface Block {
 /** A loop that is entered at its first block only: blocks `first` to `last` by index. */
 export interface Loop { readonly first: number; readonly last: number }
 
-/** Decodes the instruction at an offset of the page; undefined when it is not wholly in the page or cannot be compiled. */
-export type Decode = (offset: number) => Instruction | undefined;
+/** Decodes the instruction at a position; undefined when it is not wholly in the page or cannot be compiled. */
+export type Decode = (position: number) => Instruction | undefined;
 
 /** Longest straight run of instructions in one block. */
 const MAX_BLOCK = 200;
 
-export function findBlocks(leaders: ReadonlySet<number>, decode: Decode, limit: number): Block[] {
+export function findBlocks(pages: readonly CodePage[], decode: Decode, limit: number): Block[] {
+  const leaders = new Set(pages.flatMap((p, n) => [...p.leaders].map((offset) => n * PAGE + offset)));
   const blocks = new Map<number, Block>();
   const pending = [...leaders].sort((a, b) => a - b);
   let total = 0;
   while (pending.length > 0) {
-    const offset = pending.shift()!;
-    if (offset >= 0x1000 || blocks.has(offset) || total >= limit) continue;
+    const position = pending.shift()!;
+    if (blocks.has(position) || total >= limit) continue;
+    const page = Math.floor(position / PAGE);
     const instructions: Instruction[] = [];
     const rows: Array<Row | undefined> = [];
     let ending: Ending = 'fall';
-    let at = offset;
+    let at = position;
     for (;;) {
       const i = decode(at);
       if (i === undefined) break;
@@ -65,16 +95,16 @@ export function findBlocks(leaders: ReadonlySet<number>, decode: Decode, limit: 
       rows.push(row);
       if (row === undefined) {
         ending = 'execute';
-        if (!i.ends) pending.unshift(at);
+        if (!i.ends && at < (page + 1) * PAGE) pending.unshift(at);
         break;
       }
-      if (at >= 0x1000 || leaders.has(at) || instructions.length >= MAX_BLOCK) break;
+      if (at >= (page + 1) * PAGE || leaders.has(at) || instructions.length >= MAX_BLOCK) break;
     }
     if (instructions.length === 0) continue;
     const { needsFlags, liveAfter } = flagLiveness(instructions, rows);
-    blocks.set(offset, { offset, instructions, rows, ending, end: at, index: 0, entry: leaders.has(offset), needsFlags, liveAfter, known: UNKNOWN, loop: undefined });
+    blocks.set(position, { position, page, instructions, rows, ending, end: at - page * PAGE, index: 0, entry: leaders.has(position), needsFlags, liveAfter, known: UNKNOWN, loop: undefined });
   }
-  const sorted = [...blocks.values()].sort((a, b) => a.offset - b.offset);
+  const sorted = [...blocks.values()].sort((a, b) => a.position - b.position);
   sorted.forEach((b, i) => { b.index = i; });
   return sorted;
 }
@@ -101,18 +131,33 @@ function flagLiveness(instructions: readonly Instruction[], rows: ReadonlyArray<
   return { needsFlags: needs, liveAfter };
 }
 
-/** Offset of a direct branch's target, which may lie outside of the page. */
+/** What the code's own page calls the target of a direct branch, which may lie outside of it. */
 export const targetOf = (i: Instruction): number => nextOffset(i) + Number(i.imm);
 
-/** Offsets in the page at which control may go on after the block. */
-export function successors(b: Block): number[] {
+/** Positions in the region at which control may go on after the block. */
+function successors(b: Block, pages: readonly CodePage[]): number[] {
   const last = b.instructions[b.instructions.length - 1];
+  let offsets: number[] = [b.end];
   if (b.ending === 'transfer') {
-    if (isJcc(last)) return [targetOf(last), b.end];
-    return last.op === OP.JMP_J || last.op === OP.CALL_J ? [targetOf(last)] : [];
+    if (isJcc(last)) offsets = [targetOf(last), b.end];
+    else offsets = last.op === OP.JMP_J || last.op === OP.CALL_J ? [targetOf(last)] : [];
+  } else if (b.ending === 'execute' && last.ends) {
+    offsets = [];
   }
-  if (b.ending === 'execute' && last.ends) return [];
-  return [b.end];
+  return offsets.map((offset) => positionOf(pages, b.page, offset)).filter((position) => position !== undefined);
+}
+
+/** For each block by index, the indices of those that go on with it. */
+export function predecessorsOf(blocks: readonly Block[], pages: readonly CodePage[]): number[][] {
+  const byPosition = new Map(blocks.map((b) => [b.position, b.index]));
+  const predecessors: number[][] = blocks.map(() => []);
+  for (const b of blocks) {
+    for (const s of successors(b, pages)) {
+      const t = byPosition.get(s);
+      if (t !== undefined) predecessors[t].push(b.index);
+    }
+  }
+  return predecessors;
 }
 
 /** May be somewhere else between two instructions and come back: its successor must be an entry. */

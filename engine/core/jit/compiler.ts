@@ -1,5 +1,6 @@
 /**
- * A pCPU's side of the JIT: asks for hot pages to be compiled, and puts what was compiled into the table.
+ * A pCPU's side of the JIT: asks for hot pages to be compiled, and puts what was compiled into the table. Each page is
+ * compiled by itself first; pages with many steps between them then become one function.
  *
  * With a compiler thread (compiler_worker.ts) pages are compiled there and taken over between two slices of run();
  * without one they are compiled on the spot.
@@ -8,11 +9,14 @@
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { layout } from '../tables/layout.ts';
-import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
+import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
-import { J, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
+import type { CodePage } from './blocks.ts';
+import { J, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
+import type { Members } from './regions.ts';
+import { StepProfile } from './regions.ts';
 
 /** The exports of the core that the compiler uses, beside those that compiled code imports. */
 export interface CompilerExports extends CoreFunctions, DecoderExports {
@@ -28,14 +32,19 @@ export interface CompilerLink { readonly port: MessagePort; readonly ready: Int3
 /** Answer of the compiler thread to the requests of a pCPU. */
 export interface CompiledModule {
   readonly module: WebAssembly.Module;
-  readonly pages: readonly CompiledPage[];
-  /** Function number in the module of each page. */
+  readonly regions: readonly CompiledRegion[];
+  /** Function number in the module of each region. */
   readonly functions: readonly number[];
 }
 
-export interface JitStatistics { functions: number; instructions: number; requests: number; flushes: number; refused: number }
+export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; flushes: number; refused: number }
+
+/** A function in the table, and the pages that go through it. */
+interface InstalledRegion { readonly fn: number; readonly members: Members; readonly instructions: number }
 
 interface PageState {
+  readonly page: number;
+  readonly mode: number;
   generation: number;
   requests: number;
   /** Calls of hot() since the last request. */
@@ -43,8 +52,10 @@ interface PageState {
   pending: boolean;
   /** Offsets of the blocks of the last compilation, and their entries. */
   leaders: Uint16Array;
-  entries: Int16Array | undefined;
-  fn: number;
+  entries: Int32Array | undefined;
+  region: InstalledRegion | undefined;
+  /** How often the page was asked for with others. */
+  joined: number;
 }
 
 export class JitCompiler {
@@ -54,8 +65,10 @@ export class JitCompiler {
     instructions: 500_000,
     /** Compilations of one page, whatever its code, after which each takes twice as much heat as the one before. */
     compilations: 6,
+    /** Of one function of several pages. */
+    region: { instructions: 3000, pages: 24, notes: 512 },
   };
-  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, flushes: 0, refused: 0 };
+  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
   get live(): number { return this.#nextFunction - 1; }
 
@@ -65,12 +78,14 @@ export class JitCompiler {
   readonly #table: WebAssembly.Table;
   readonly #core: CompilerExports;
   readonly #view: DataView;
-  readonly #list: number;
+  readonly #pcpu: number;
   readonly #least: number;
   readonly #link: CompilerLink | undefined;
   readonly #records: RecordPool;
   readonly #scratch: number;
   readonly #pages = new Map<number, PageState>();
+  readonly #steps = new StepProfile();
+  #notesSeen = 0;
   #seen = 0;
   #nextFunction = 1;
   /** Guest instructions in the functions of the table. */
@@ -81,7 +96,9 @@ export class JitCompiler {
     this.#table = table;
     this.#core = core;
     this.#view = new DataView(memory.buffer);
-    this.#list = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE + J.LIST;
+    this.#pcpu = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE;
+    this.#view.setUint32(this.#pcpu + J.STEP_INTERVAL, threshold - 1, true);
+    this.limits.region.notes = Math.max(4, threshold >> 1);
     this.#least = Math.max(1, threshold >> 4);
     this.#link = link;
     this.#scratch = SCRATCH_RECORD + (pcpuId + 1) * SCRATCH_STRIDE;
@@ -93,18 +110,17 @@ export class JitCompiler {
   hot(at: number, mode: number): void {
     if (!isCompiled(mode) || at < layout.RAM_BASE) return;
     const page = (at & ~0xfff) >>> 0;
-    const generationAt = layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
-    const generation = this.#view.getUint32(generationAt, true);
+    const generation = this.#generationOf(page);
     const key = page + (mode & 0xfff);
     let state = this.#pages.get(key);
     if (state === undefined) {
-      state = { generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, fn: 0 };
+      state = { page, mode, generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, region: undefined, joined: 0 };
       this.#pages.set(key, state);
     }
     const current = state.generation === generation;
     if (state.pending && current) return;
     if (current && state.entries !== undefined && state.leaders.includes(at & 0xfff)) {
-      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) this.#installEntries(page, mode, state); // the block was decoded anew
+      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) this.#installEntries(state); // the block was decoded anew
       return;
     }
     // The more often a page was compiled, the more it takes for another time.
@@ -114,21 +130,36 @@ export class JitCompiler {
       return;
     }
     state.heat = 0;
-    const count = this.#core.hotBlocks(page, mode, this.#least, this.#list);
-    if (count === 0) return;
-    const leaders = new Uint16Array(count);
-    for (let i = 0; i < count; i += 1) leaders[i] = this.#view.getUint16(this.#list + i * 2, true);
     state.generation = generation;
-    state.requests += 1;
-    state.pending = true;
+    this.#request([[state, 0]]);
+  }
+
+  #generationOf(page: number): number { return this.#view.getUint32(layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4, true); }
+
+  /** Asks for one function of these pages, whose generation is current; each with its linear distance, in ascending order. */
+  #request(states: ReadonlyArray<readonly [PageState, number]>): void {
+    const { mode } = states[0][0];
+    const pages: CodePage[] = [];
+    for (const [state, distance] of states) {
+      const { page, generation } = state;
+      const count = this.#core.hotBlocks(page, mode, this.#least, this.#pcpu + J.LIST);
+      if (count === 0) continue;
+      const leaders = new Uint16Array(count);
+      for (let i = 0; i < count; i += 1) leaders[i] = this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true);
+      pages.push({ page, distance, generation, leaders });
+      state.requests += 1;
+      state.pending = true;
+    }
+    if (pages.length === 0) return;
     this.statistics.requests += 1;
-    const request: CompileRequest = { page, mode, generation, leaders };
+    const request: CompileRequest = { mode, pages };
     if (this.#link !== undefined) this.#link.port.postMessage(request);
     else this.#compileNow(request);
   }
 
-  /** Takes over what the compiler thread has finished. Only while no compiled code is on the stack. */
+  /** Takes over what the compiler thread has finished, and looks at the steps that were noted. Only while no compiled code is on the stack. */
   poll(): void {
+    this.#readNotes();
     const link = this.#link;
     if (link === undefined || Atomics.load(link.ready, 0) === this.#seen) return;
     for (;;) {
@@ -139,41 +170,80 @@ export class JitCompiler {
     }
   }
 
+  #readNotes(): void {
+    const view = this.#view;
+    const noted = view.getUint32(this.#pcpu + J.STEPS_NOTED, true);
+    const fresh = Math.min(NOTES, (noted - this.#notesSeen) >>> 0);
+    this.#notesSeen = noted;
+    for (let n = noted - fresh; n < noted; n += 1) {
+      const at = this.#pcpu + J.NOTES + (n % NOTES) * 32;
+      const mode = view.getUint32(at + 24, true);
+      const from = view.getUint32(at + 16, true) + (mode & 0xfff);
+      const to = view.getUint32(at + 20, true) + (mode & 0xfff);
+      if (from === to) continue;
+      const count = this.#steps.note({ from, to, distance: Number((view.getBigInt64(at + 8, true) - view.getBigInt64(at, true)) >> 12n) });
+      const state = this.#pages.get(from);
+      if (state !== undefined && count >= this.limits.region.notes << Math.min(12, state.joined)) this.#join(from, to);
+    }
+  }
+
+  /** Asks for a function of a page and those it has many steps to and from. */
+  #join(seed: number, other: number): void {
+    const candidate = (key: number): PageState | undefined => {
+      const state = this.#pages.get(key);
+      return state?.region === undefined || state.pending || state.generation !== this.#generationOf(state.page) ? undefined : state;
+    };
+    const members = this.#steps.region(seed, (key) => {
+      const region = candidate(key)?.region;
+      if (region === undefined) return undefined;
+      const own = region.members.get(key)!;
+      return { instructions: region.instructions, members: new Map([...region.members].filter(([page]) => candidate(page)?.region === region).map(([page, distance]) => [page, distance - own])) };
+    }, this.limits.region);
+    this.#steps.forget(new Set([...members.keys(), seed, other]));
+    if (members.size < 2 || !members.has(other)) return;
+    const states = [...members].map(([key, distance]): [PageState, number] => [this.#pages.get(key)!, distance]).sort((a, b) => a[1] - b[1]);
+    for (const [state] of states) state.joined += 1;
+    this.statistics.regions += 1;
+    this.#request(states.map(([state, distance]) => [state, distance - states[0][1]]));
+  }
+
   #compileNow(request: CompileRequest): void {
     const built = compileBatch([request], this.#core, this.#view, this.#scratch, this.#records);
     if (built === undefined) return;
     this.onModule?.(built.bytes);
-    this.#install({ module: new WebAssembly.Module(built.bytes), pages: built.pages, functions: [0] });
+    this.#install({ module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] });
   }
 
-  #install({ module, pages, functions }: CompiledModule): void {
-    const adds = pages.reduce((sum, p) => sum + p.instructions, 0);
-    if (this.#nextFunction + pages.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
+  #install({ module, regions, functions }: CompiledModule): void {
+    const adds = regions.reduce((sum, r) => sum + r.instructions, 0);
+    if (this.#nextFunction + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
     this.#instructions += adds;
     const instance = new WebAssembly.Instance(module, {
       env: { memory: this.#memory, table: this.#table },
       core: this.#core as unknown as Record<string, CallableFunction>,
     });
-    pages.forEach((compiled, n) => {
-      const { page, mode, generation, leaders, entries } = compiled;
+    regions.forEach(({ mode, pages, distances, instructions }, n) => {
       const fn = this.#nextFunction;
       this.#nextFunction += 1;
       if (fn >= this.#table.length) this.#table.grow(1024);
       this.#table.set(fn, instance.exports[exportName(functions[n])]);
-      const state = this.#pages.get(page + (mode & 0xfff));
-      if (state === undefined || state.generation !== generation) return;
-      state.pending = false;
-      state.leaders = leaders;
-      state.entries = entries;
-      state.fn = fn;
-      this.#installEntries(page, mode, state);
+      const region: InstalledRegion = { fn, instructions, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
+      for (const { page, generation, leaders, entries } of pages) {
+        const state = this.#pages.get(page + (mode & 0xfff));
+        if (state === undefined || state.generation !== generation) continue;
+        state.pending = false;
+        state.leaders = leaders;
+        state.entries = entries;
+        state.region = region;
+        this.#installEntries(state);
+      }
       this.statistics.functions += 1;
-      this.statistics.instructions += compiled.instructions;
+      this.statistics.instructions += instructions;
     });
   }
 
-  #installEntries(page: number, mode: number, state: PageState): void {
-    state.leaders.forEach((offset, k) => this.#core.installEntry(page + offset, mode, state.generation, state.fn, state.entries![k]));
+  #installEntries({ page, mode, generation, region, leaders, entries }: PageState): void {
+    leaders.forEach((offset, k) => this.#core.installEntry(page + offset, mode, generation, region!.fn, entries![k]));
   }
 
   /** Forgets all compiled code. */
@@ -184,6 +254,7 @@ export class JitCompiler {
     this.#nextFunction = 1;
     this.#instructions = 0;
     this.#pages.clear();
+    this.#steps.clear();
     this.statistics.flushes += 1;
   }
 }

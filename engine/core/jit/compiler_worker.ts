@@ -1,9 +1,9 @@
 /**
- * The compiler's thread, one a NUC: compiles the pages that pCPUs ask for, several to a module.
+ * The compiler's thread, one a NUC: compiles the regions that pCPUs ask for, several to a module.
  */
 import { setFlagsFromString } from 'node:v8';
 import { workerData, type MessagePort } from 'node:worker_threads';
-import type { CompiledPage, CompileRequest, DecoderExports } from './batch.ts';
+import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CompiledModule } from './compiler.ts';
 import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
@@ -12,12 +12,12 @@ export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAss
 /** A pCPU's link arrives through the control port. */
 export interface Connect { port: MessagePort; ready: Int32Array }
 
-/** Pages whose code is kept for other pCPUs. */
+/** Functions that are kept for other pCPUs. */
 const KEPT = 2048;
-/** Pages in one module at most. */
+/** Functions in one module at most. */
 const BATCH = 16;
 
-interface Finished { readonly module: WebAssembly.Module; readonly fn: number; readonly page: CompiledPage }
+interface Finished { readonly module: WebAssembly.Module; readonly fn: number; readonly region: CompiledRegion }
 interface Waiting { readonly request: CompileRequest; readonly to: Connect }
 
 const { module, memory, control } = workerData as CompilerWorkerData;
@@ -30,12 +30,12 @@ const core = new WebAssembly.Instance(module, {
 }).exports as unknown as DecoderExports;
 const view = new DataView(memory.buffer);
 const records = new RecordPool(memory.buffer, RECORDS_BASE, RECORDS_BASE + (RECORDS_END - RECORDS_BASE) / 2);
-/** What was compiled last of each page, for the other pCPUs. */
-const finished = new Map<number, Finished>();
+/** What was compiled last of the same pages, for the other pCPUs. */
+const finished = new Map<string, Finished>();
 const waiting: Waiting[] = [];
 let scheduled = false;
 
-const keyOf = (r: CompileRequest): number => r.page + (r.mode & 0xfff);
+const keyOf = (mode: number, pages: ReadonlyArray<{ page: number }>, distances: readonly number[]): string => `${mode} ${pages.map(({ page }) => page).join()} ${distances.join()}`;
 
 function answer(to: Connect, message: CompiledModule): void {
   to.port.postMessage(message);
@@ -43,16 +43,19 @@ function answer(to: Connect, message: CompiledModule): void {
 }
 
 function keep(last: Finished): void {
-  const key = keyOf(last.page);
+  const key = keyOf(last.region.mode, last.region.pages, last.region.distances);
   finished.delete(key); // to the end of the order
   finished.set(key, last);
   if (finished.size > KEPT) finished.delete(finished.keys().next().value!);
 }
 
 function known(request: CompileRequest): Finished | undefined {
-  const last = finished.get(keyOf(request));
-  if (last === undefined || last.page.generation !== request.generation) return undefined;
-  return request.leaders.every((offset) => last.page.leaders.includes(offset)) ? last : undefined;
+  const last = finished.get(keyOf(request.mode, request.pages, request.pages.map((p) => p.distance)));
+  const same = last?.region.pages.every(({ generation, leaders }, n) => {
+    const asked = request.pages[n];
+    return generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
+  });
+  return same === true ? last : undefined;
 }
 
 function compileWaiting(): void {
@@ -61,18 +64,18 @@ function compileWaiting(): void {
   while (batch.length < BATCH && waiting.length > 0) {
     const next = waiting.shift()!;
     const last = known(next.request);
-    if (last !== undefined) answer(next.to, { module: last.module, pages: [last.page], functions: [last.fn] });
+    if (last !== undefined) answer(next.to, { module: last.module, regions: [last.region], functions: [last.fn] });
     else batch.push(next);
   }
   if (batch.length > 0) {
-    // A pCPU's pages are answered together; pages that two pCPUs ask for at once are compiled for both.
+    // A pCPU's requests are answered together; pages that two pCPUs ask for at once are compiled for both.
     for (const to of new Set(batch.map((w) => w.to))) {
       const requests = batch.filter((w) => w.to === to).map((w) => w.request);
       const built = compileBatch(requests, core, view, SCRATCH_RECORD, records);
       if (built === undefined) continue;
       const compiled = new WebAssembly.Module(built.bytes);
-      built.pages.forEach((page, fn) => keep({ module: compiled, fn, page }));
-      answer(to, { module: compiled, pages: built.pages, functions: built.pages.map((_, n) => n) });
+      built.regions.forEach((region, fn) => keep({ module: compiled, fn, region }));
+      answer(to, { module: compiled, regions: built.regions, functions: built.regions.map((_, n) => n) });
     }
   }
   if (waiting.length > 0) schedule();

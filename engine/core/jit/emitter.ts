@@ -1,7 +1,8 @@
 /**
  * The function under construction: its locals, guest registers, operands and memory accesses.
  *
- * Guest registers live in locals, and are stored where a block ends or an innermost loop is left. Nothing of an instruction's effect may reach a guest register's or a flag's local
+ * Guest registers live in locals inside of a block or an innermost loop: they are loaded where it begins, unless all ways
+ * there have them in locals, and stored where it ends. Nothing of an instruction's effect may reach a guest register's or a flag's local
  * before its last access to memory: an access that cannot be done here branches to `miss`, and the interpreter then
  * executes the instruction from its start.
  */
@@ -25,6 +26,7 @@ export interface Helpers {
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
   readonly arithmetic64: number; // (kind, a, b) -> bits of the result
+  readonly sampleStep: number; // (page, target, slot): notes a step to another function
   readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
   // Significands as i64; sign, exponent and status at J.X87 (assembly/jit_x87.ts).
   readonly x87Operate: number; //       (kind, se, sig, se, sig) -> sig
@@ -42,9 +44,12 @@ const CS = 1; const FS = 4;
 /** Of a segment's attributes: code, expand-down or writable; and unusable. */
 const ATTR_TYPE = 0x1_000e;
 const ATTR_WRITABLE = 2;
+const V128_LOAD = 0;
+const V128_STORE = 11;
 const TLB_READ = 0;
 const TLB_WRITE = 8;
-const TLB_ADDEND = 24;
+export const TLB_EXEC = 16;
+export const TLB_ADDEND = 24;
 
 /** Labels that all code of a function may branch to, as depths of the structure in function.ts. */
 export const LABEL = { MISS: 1, DISPATCH: 2, CHAIN: 3, EXECUTE: 4 } as const;
@@ -53,18 +58,25 @@ export const LABEL = { MISS: 1, DISPATCH: 2, CHAIN: 3, EXECUTE: 4 } as const;
 export const where = (offset: number, remaining: number): number => offset | remaining << 13;
 export const WHERE_GO_ON = 0x8000_0000 | 0;
 
+/** Registers as bits: general ones 0 to 15, XMM registers from here on. */
+const XMM_BIT = 16;
+
 export class Emitter {
-  readonly code = new Code();
+  /** What is being written; a block has its own, so that loads can be put in front of it. */
+  code = new Code();
   readonly helpers: Helpers;
-  /** Guest registers that have a local. Bits 0..15. */
-  used = 0;
+  /** Registers whose locals have their values here. */
+  valid = 0;
+  /** Those that the block takes from before it, and have to be loaded in front of it. */
+  needs = 0;
   /** Those whose value in memory may be older than the local's. */
   pending = 0;
   /** All that were written. */
   written = 0;
+  /** Depth of the block's code proper: what is deeper does not always run. */
+  #base = 0;
   /** Locals of XMM registers by number; locals beyond them are temporaries. */
-  readonly xmm = new Map<number, number>();
-  dirtyXmm = 0;
+  readonly #xmm = new Map<number, number>();
   /** Types of the locals beside the fixed ones. */
   readonly #more: number[] = [];
   #vectorTemps: number[] = [];
@@ -122,21 +134,54 @@ export class Emitter {
 
   // ---- guest registers
 
+  /**
+   * Writes a block's code, in which the locals of these registers have their values from the start. What else it needs is
+   * loaded from memory in front of it, where everything is that is not pending.
+   */
+  inBlock(valid: number, write: () => void): void {
+    const outer = this.code;
+    this.code = new Code();
+    this.#base = this.code.depth = outer.depth;
+    this.valid = valid;
+    this.needs = 0;
+    write();
+    const body = this.code;
+    this.code = outer;
+    this.loadRegisters(this.needs);
+    outer.append(body);
+  }
+
+  /** Loads registers into their locals. */
+  loadRegisters(registers: number): void {
+    const { code } = this;
+    for (let r = 0; r < 16; r += 1) if ((registers >>> r & 1) !== 0) code.get(L.CPU).memory(O.I64_LOAD, S.GPR + r * 8).set(L.GPR + r);
+    for (let r = 0; r < 16; r += 1) if ((registers >>> r + XMM_BIT & 1) !== 0) code.get(L.CPU).simdMemory(V128_LOAD, S.XMM + r * 16).set(this.#vectorLocal(r));
+  }
+
+  #use(bit: number): void {
+    if ((this.valid >>> bit & 1) === 0) this.needs |= 1 << bit;
+    this.valid |= 1 << bit;
+  }
+
+  #define(bit: number): void {
+    // What is written on some paths only has its old value on the others.
+    if (this.code.depth !== this.#base) this.#use(bit);
+    this.valid |= 1 << bit;
+    this.pending |= 1 << bit;
+    this.written |= 1 << bit;
+  }
+
   /** Pushes all 64 bits. */
   get64(r: number): void {
-    this.used |= 1 << r;
+    this.#use(r);
     this.code.get(L.GPR + r);
   }
   set64(r: number): void {
-    this.used |= 1 << r;
-    this.pending |= 1 << r;
-    this.written |= 1 << r;
+    this.#define(r);
     this.code.set(L.GPR + r);
   }
   tee64(r: number): void {
-    this.used |= 1 << r;
-    this.pending |= 1 << r;
-    this.written |= 1 << r;
+    this.#define(r);
     this.code.tee(L.GPR + r);
   }
 
@@ -145,7 +190,9 @@ export class Emitter {
    * registers, and no edge to them carries any.
    */
   storePending(): void {
-    for (let r = 0; r < 16; r += 1) if (this.pending >> r & 1) this.code.get(L.CPU).get(L.GPR + r).memory(O.I64_STORE, S.GPR + r * 8);
+    const { code, pending } = this;
+    for (let r = 0; r < 16; r += 1) if ((pending >>> r & 1) !== 0) code.get(L.CPU).get(L.GPR + r).memory(O.I64_STORE, S.GPR + r * 8);
+    for (let r = 0; r < 16; r += 1) if ((pending >>> r + XMM_BIT & 1) !== 0) code.get(L.CPU).get(this.#vectorLocal(r)).simdMemory(V128_STORE, S.XMM + r * 16);
   }
   /** The same on the path that goes on. */
   flush(): void {
@@ -200,19 +247,22 @@ export class Emitter {
     else this.code.i32(Number(BigInt.asIntN(8, value)));
   }
 
-  /** Local of an XMM register. */
-  vector(i: number): number {
-    let local = this.xmm.get(i);
+  #vectorLocal(i: number): number {
+    let local = this.#xmm.get(i);
     if (local === undefined) {
       local = this.local(V128);
-      this.xmm.set(i, local);
+      this.#xmm.set(i, local);
     }
     return local;
   }
+  /** Local of an XMM register, to be read. */
+  vector(i: number): number {
+    this.#use(i + XMM_BIT);
+    return this.#vectorLocal(i);
+  }
   setVector(i: number): void {
-    const local = this.vector(i);
-    this.dirtyXmm |= 1 << i;
-    this.code.set(local);
+    this.#define(i + XMM_BIT);
+    this.code.set(this.#vectorLocal(i));
   }
   vectorTemp(n: number): number {
     while (this.#vectorTemps.length <= n) this.#vectorTemps.push(this.local(V128));

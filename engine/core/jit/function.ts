@@ -1,5 +1,5 @@
 /**
- * A page function: all blocks of one page as one WebAssembly function, (cpu, rip, entry, own table index) -> ().
+ * A region's function: all blocks of its pages as one WebAssembly function, (cpu, rip, entry, own table index) -> ().
  *
  *   block miss             write the state, let the interpreter execute the instruction at WHERE
  *     loop dispatch
@@ -12,84 +12,116 @@
  *
  * A forward branch leaves the right number of blocks; a backward branch looks at the budget and dispatches, or goes on
  * with its `loop` where blocks.ts found one: the blocks behind a loop's first then have their labels inside of it.
+ * A branch to another page of the region looks whether that page is mapped there, and its code what it was; PAGE follows.
  * Events are looked at between functions, and where a slice ends.
  */
 import { OP } from '../gen/ops.ts';
 import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
-import type { Block, Loop } from './blocks.ts';
-import { findLoops, successors, targetOf } from './blocks.ts';
+import type { Block, CodePage, Loop } from './blocks.ts';
+import { findLoops, positionOf, predecessorsOf, targetOf } from './blocks.ts';
 import type { Helpers } from './emitter.ts';
-import { Emitter, L, LABEL, WHERE_GO_ON, selectTlb } from './emitter.ts';
+import { Emitter, L, LABEL, TLB_ADDEND, TLB_EXEC, WHERE_GO_ON, selectTlb } from './emitter.ts';
 import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
-import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STALE, EXIT_STATE, J } from './layout.ts';
+import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J } from './layout.ts';
 import { loadStack, push } from './move.ts';
 import { isJcc, setsFlags } from './rows.ts';
 import { Code, O } from './wasm.ts';
 
-export interface PageRequest {
-  /** wasm address of the page. */
-  readonly page: number;
+/** The blocks of a region that are to become a function. */
+export interface Region {
   readonly mode: number;
-  readonly generation: number;
+  readonly pages: readonly CodePage[];
   readonly blocks: Block[];
 }
 
 export interface CompiledFunction {
   readonly locals: ReadonlyArray<readonly [number, number]>;
   readonly code: Code;
+  /** For each position at which the function may be entered, the value of ENTRY. */
+  readonly entries: ReadonlyMap<number, number>;
 }
 
 const RSP = 4;
 
+/** What the blocks' code is made from. */
+interface Context {
+  readonly mode: number;
+  readonly pages: readonly CodePage[];
+  readonly byPosition: ReadonlyMap<number, Block>;
+  readonly labels: Labels;
+  readonly helpers: Helpers;
+  readonly record: (i: Instruction) => number;
+  /** Of each block: the registers that all branches forward to it have in locals. */
+  readonly arriving: number[];
+}
+
 /** `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room. */
-export function compilePage(request: PageRequest, helpers: Helpers, pageType: number, record: (i: Instruction) => number): CompiledFunction {
-  const e = new Emitter(helpers, request.mode);
-  const { blocks } = request;
-  const byOffset = new Map(blocks.map((b) => [b.offset, b]));
+export function compileRegion(region: Region, helpers: Helpers, functionType: number, record: (i: Instruction) => number): CompiledFunction {
+  const e = new Emitter(helpers, region.mode);
+  const { blocks, pages } = region;
   const { code } = e;
   const outcome: number[] = new Array(blocks.length).fill(UNKNOWN);
   const seen: boolean[] = new Array(blocks.length).fill(false);
-  const predecessors: number[][] = blocks.map(() => []);
-  for (const b of blocks) for (const s of successors(b)) { const t = byOffset.get(s); if (t !== undefined) predecessors[t.index].push(b.index); }
+  const predecessors = predecessorsOf(blocks, pages);
   findLoops(blocks, predecessors);
   const labels = new Labels(blocks);
+  // What is dispatched to: entries, the instruction behind one that was executed by the interpreter's routine, and where a branch goes back to.
+  const executed = new Set(blocks.filter((b) => b.ending === 'execute').map((b) => positionOf(pages, b.page, b.end)));
+  const context: Context = { mode: region.mode, pages, byPosition: new Map(blocks.map((b) => [b.position, b])), labels, helpers, record, arriving: blocks.map(() => -1) };
   code.depth = LABEL.EXECUTE + labels.outer;
-  code.get(L.ENTRY).brTable(blocks.map((b) => labels.isInner(b) ? LABEL.MISS : labels.of(b)), LABEL.MISS);
+  const dispatch = new Code();
+  dispatch.depth = code.depth;
+  /** Label for each value of ENTRY. */
+  const table: number[] = [];
   let written = 0;
   for (const b of blocks) {
     code.end();
+    const reached = predecessors[b.index];
+    const branchedTo = reached.length > 0 && reached.every((p) => p < b.index && seen[p]);
+    if (b.entry && b.needsFlags && branchedTo && reached.every((p) => outcome[p] !== UNKNOWN)) b.entry = false;
+    const forward = !b.entry && branchedTo;
+    const dispatched = !labels.isInner(b) && (!forward || executed.has(b.position));
+    table.push(dispatched ? labels.of(b) : LABEL.MISS);
+    let valid = dispatched ? 0 : context.arriving[b.index];
     if (b.loop?.first === b.index) {
+      const registers = registersOf(blocks, b.loop, context);
+      ({ written } = registers);
+      e.loadRegisters((registers.needs | written) & ~valid);
+      valid |= registers.needs | written;
       labels.open(code, b.loop);
-      written = writtenIn(blocks, b.loop, labels, byOffset, helpers, request.mode);
     }
     if (b.loop === undefined) written = 0;
-    if (b.entry && b.needsFlags && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && outcome[p] !== UNKNOWN)) b.entry = false;
     b.known = UNKNOWN;
-    if (!b.entry && predecessors[b.index].length > 0 && predecessors[b.index].every((p) => p < b.index && seen[p])) {
-      const first = outcome[predecessors[b.index][0]];
-      if (predecessors[b.index].every((p) => outcome[p] === first)) b.known = first;
+    if (forward) {
+      const first = outcome[reached[0]];
+      if (reached.every((p) => outcome[p] === first)) b.known = first;
     }
-    outcome[b.index] = emitBlock(e, b, labels, written, byOffset, record);
+    e.inBlock(valid, () => { outcome[b.index] = emitBlock(e, b, written, context); });
     seen[b.index] = true;
     if (b.loop?.last === b.index) code.end();
   }
   code.end(); // execute
-  return { locals: e.locals(), code: assemble(e, request, labels.outer, pageType) };
+  dispatch.get(L.ENTRY).brTable(table, LABEL.MISS);
+  dispatch.append(code);
+  const entries = new Map(blocks.filter((b) => b.entry).map((b) => [b.position, b.index]));
+  return { locals: e.locals(), code: assemble(e, dispatch, region, labels.outer, functionType), entries };
 }
 
-/** Guest registers that a loop writes: inside of it they are stored where it is left only. */
-function writtenIn(blocks: readonly Block[], loop: Loop, labels: Labels, byOffset: Map<number, Block>, helpers: Helpers, mode: number): number {
+/** Guest registers that a loop writes, and those that it takes from before. Inside of it they are stored where it is left only. */
+function registersOf(blocks: readonly Block[], loop: Loop, context: Context): { written: number; needs: number } {
   let written = 0;
+  let needs = 0;
   for (let k = loop.first; k <= loop.last; k += 1) {
-    const e = new Emitter(helpers, mode);
-    e.code.depth = 0x1000; // nobody looks at this code
-    emitBlock(e, blocks[k], labels, 0, byOffset, () => 0);
+    const e = new Emitter(context.helpers, context.mode);
+    e.code.depth = 0x10000; // nobody looks at this code
+    e.inBlock(0, () => { emitBlock(e, blocks[k], 0, { ...context, arriving: [...context.arriving], record: () => 0 }); });
     written |= e.written;
+    needs |= e.needs;
   }
-  return written;
+  return { written, needs };
 }
 
 /** Where the blocks' labels are: depths of the structure above. */
@@ -126,20 +158,27 @@ class Labels {
 }
 
 /** Emits a block's code; returns what is known about the flags behind it. */
-function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffset: Map<number, Block>, record: (i: Instruction) => number): number {
+function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, labels, record, arriving }: Context): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
   e.beginBlock(written);
   const n = b.instructions.length;
   code.get(L.LEFT).i32(n).op(O.I32_SUB).set(L.LEFT);
+  /** The block at what this page calls `offset`. */
+  const blockAt = (offset: number): Block | undefined => {
+    const position = positionOf(pages, b.page, offset);
+    return position === undefined ? undefined : byPosition.get(position);
+  };
 
-  /** Goes on at an offset of the page, conditionally when `iff` (the condition is on the stack). */
+  /** Goes on at an offset counted from the page, conditionally when `iff` (the condition is on the stack). */
   const goTo = (offset: number, iff: boolean): void => {
-    const t = offset >= 0 && offset < 0x1000 ? byOffset.get(offset) : undefined;
+    const t = blockAt(offset);
     const loops = t !== undefined && t.index === b.loop?.first;
     const inside = t !== undefined && b.loop !== undefined && t.loop === b.loop;
+    const back = t !== undefined && t.index <= b.index;
     if (!iff && !inside) e.flush();
-    if (t !== undefined && t.index > b.index) {
+    if (t !== undefined) arriving[t.index] &= e.valid;
+    if (t !== undefined && !back && t.page === b.page) {
       if (!iff) {
         if (t.index !== b.index + 1) code.br(labels.of(t));
       } else if (inside || e.pending === 0) {
@@ -154,17 +193,25 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
     if (iff && loops) code.likely();
     if (iff) code.if();
     if (iff && !inside) e.storePending();
-    if (t !== undefined) {
-      code.get(L.LEFT).i32(0).op(O.I32_LT_S).unlikely().if();
-      if (inside) e.storePending();
-      code.i32(t.offset | WHERE_GO_ON).set(L.WHERE).br(LABEL.MISS);
-      code.end();
-      if (loops) code.br(labels.again);
-      else code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
-    } else {
+    if (t === undefined) {
       code.get(L.PAGE).i64(offset).op(O.I64_ADD);
       e.wrap();
       code.set(L.TARGET).br(LABEL.CHAIN);
+    } else {
+      if (t.page !== b.page) {
+        crossTo(e, pages[t.page], pages[t.page].distance - pages[b.page].distance, offset, back);
+        if (inside) e.storePending();
+        code.br(LABEL.CHAIN);
+        code.end();
+      } else {
+        code.get(L.LEFT).i32(0).op(O.I32_LT_S).unlikely().if();
+        if (inside) e.storePending();
+        code.i32(t.position & 0xfff | WHERE_GO_ON).set(L.WHERE).br(LABEL.MISS);
+        code.end();
+      }
+      if (loops) code.br(labels.again);
+      else if (back) code.i32(t.index).set(L.ENTRY).br(LABEL.DISPATCH);
+      else code.br(labels.of(t));
     }
     if (iff) code.end();
   };
@@ -186,20 +233,42 @@ function emitBlock(e: Emitter, b: Block, labels: Labels, written: number, byOffs
       transfer(e, b, i, f, goTo);
       return f.known;
     }
-    const next = i.ends ? undefined : byOffset.get(b.end);
+    const next = i.ends ? undefined : blockAt(b.end);
     const at = record(i);
     if (at === 0) {
       e.miss();
       return UNKNOWN;
     }
     e.flush();
-    code.i32(at).set(L.RECORD).i32(next?.index ?? -1).set(L.ENTRY).br(LABEL.EXECUTE);
+    code.i32(at).set(L.RECORD).i32(next?.page === b.page ? next.index : -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
   e.settleFlags();
   e.endX87();
   goTo(b.end, false);
   return f.known;
+}
+
+/**
+ * Moves PAGE on to a page of the region, if it is mapped there and its code is what it was; otherwise, or at the end of
+ * the slice when the branch goes `back`, what follows runs, up to an `end`, with TARGET set.
+ */
+function crossTo(e: Emitter, to: CodePage, distance: number, offset: number, back: boolean): void {
+  const { code } = e;
+  const there = L.W0; const tlb = L.T0;
+  code.get(L.PAGE).i64(offset).op(O.I64_ADD);
+  e.wrap();
+  code.set(L.TARGET);
+  code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
+  e.wrap();
+  code.tee(there);
+  code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
+  code.memory(O.I64_LOAD, TLB_EXEC).get(there).op(O.I64_NE);
+  code.get(there).op(O.I32_WRAP).get(tlb).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).i32(to.page | 0).op(O.I32_NE).op(O.I32_OR);
+  code.i32(0).memory(O.I32_LOAD, generationOf(to.page)).i32(to.generation | 0).op(O.I32_NE).op(O.I32_OR);
+  if (back) code.get(L.LEFT).i32(0).op(O.I32_LT_S).op(O.I32_OR);
+  code.get(there).set(L.PAGE);
+  code.unlikely().if();
 }
 
 function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {
@@ -255,9 +324,7 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
 
 // ---- the state in memory
 
-function readState(e: Emitter, code: Code): void {
-  for (let r = 0; r < 16; r += 1) if (e.used >> r & 1) code.get(L.CPU).memory(O.I64_LOAD, S.GPR + r * 8).set(L.GPR + r);
-  for (const [r, local] of e.xmm) code.get(L.CPU).simdMemory(0, S.XMM + r * 16).set(local);
+function readFlags(code: Code): void {
   code.get(L.CPU).memory(O.I32_LOAD, S.FLAGS).i32(STATUS).op(O.I32_AND).set(L.STATUS);
   code.get(L.CPU).memory(O.I32_LOAD, S.LAZY_OP).set(L.LOP);
   code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_RESULT).set(L.LR);
@@ -265,8 +332,7 @@ function readState(e: Emitter, code: Code): void {
   code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_SRC2).set(L.LB);
 }
 
-function writeState(e: Emitter, code: Code): void {
-  for (const [r, local] of e.xmm) if (e.dirtyXmm >> r & 1) code.get(L.CPU).get(local).simdMemory(11, S.XMM + r * 16);
+function writeFlags(code: Code): void {
   code.get(L.LOP).i32(WORD32).op(O.I32_AND).if();
   for (const local of [L.LR, L.LA, L.LB]) code.get(local).op(O.I64_EXTEND32).set(local);
   code.end();
@@ -280,25 +346,24 @@ function writeState(e: Emitter, code: Code): void {
 
 function exit(code: Code, kind: number): void { code.get(L.CPU).i32(kind).memory(O.I32_STORE, J.EXIT); }
 
-/** Puts the parts around the blocks' code. */
-function assemble(e: Emitter, request: PageRequest, count: number, pageType: number): Code {
+/** Where the generation of a page at a wasm address is counted. */
+const generationOf = (page: number): number => layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
+
+/** Puts the parts around the blocks' code. Whoever calls has seen that the generation of the entry's page is current. */
+function assemble(e: Emitter, blocks: Code, { mode }: Region, count: number, functionType: number): Code {
   const out = new Code();
   // --- entry
-  out.i32(0).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE + ((request.page - layout.RAM_BASE) >>> 12) * 4).i32(request.generation).op(O.I32_NE).unlikely().if();
-  exit(out, EXIT_STALE);
-  out.get(L.CPU).get(L.RIP).memory(O.I64_STORE, S.RIP).op(O.RETURN);
-  out.end();
   out.get(L.CPU).memory(O.I32_LOAD, J.LEFT).set(L.LEFT);
   out.get(L.RIP).i64(-4096).op(O.I64_AND).set(L.PAGE);
   selectTlb(out);
-  readState(e, out);
+  readFlags(out);
   // --- the blocks
   out.block().loop().block().block();
   for (let i = 0; i < count; i += 1) out.block();
-  out.append(e.code); // closes the blocks and `execute`
+  out.append(blocks); // closes the blocks and `execute`
   out.depth = LABEL.CHAIN;
   // --- execute
-  writeState(e, out);
+  writeFlags(out);
   out.get(L.CPU).get(L.PAGE).memory(O.I64_STORE, S.BLOCK_RIP);
   out.get(L.CPU).get(L.PAGE).memory(O.I64_STORE, S.GPR + 17 * 8);
   out.get(L.RECORD).get(L.LEFT).call(e.helpers.execute).get(L.ENTRY).i32(0).op(O.I32_LT_S).op(O.I32_OR).if();
@@ -306,15 +371,20 @@ function assemble(e: Emitter, request: PageRequest, count: number, pageType: num
   out.op(O.RETURN);
   out.end();
   selectTlb(out);
-  readState(e, out);
+  readFlags(out);
   out.br(LABEL.DISPATCH);
   out.end(); // chain
-  goOn(out, request.mode, e.helpers.fetch);
-  writeState(e, out);
+  goOn(out, mode, e.helpers.fetch);
+  writeFlags(out);
   out.get(L.SLOT).if();
-  out.get(L.CPU).get(L.TARGET).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 12).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8);
+  out.get(L.CPU).get(L.CPU).memory(O.I32_LOAD, J.STEPS).i32(1).op(O.I32_SUB).tee(L.T0).memory(O.I32_STORE, J.STEPS);
+  out.get(L.T0).i32(0).op(O.I32_LT_S).unlikely().if();
+  out.get(L.PAGE).get(L.TARGET).get(L.SLOT).call(e.helpers.sampleStep);
+  out.end();
+  out.get(L.CPU).get(L.TARGET).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8).tee(L.T0).i32(FN_BITS).op(O.I32_SHR_U);
+  out.get(L.T0).i32((1 << FN_BITS) - 1).op(O.I32_AND).tee(L.T0).get(L.T0);
   out.op(O.RETURN_CALL_INDIRECT);
-  out.unsigned(pageType);
+  out.unsigned(functionType);
   out.u8(0);
   out.end();
   exit(out, EXIT_LOOKUP);
@@ -323,7 +393,7 @@ function assemble(e: Emitter, request: PageRequest, count: number, pageType: num
   out.op(O.UNREACHABLE);
   out.end(); // miss
   out.get(L.LEFT).get(L.WHERE).i32(13).op(O.I32_SHR_U).i32(0x3ffff).op(O.I32_AND).op(O.I32_ADD).set(L.LEFT);
-  writeState(e, out);
+  writeFlags(out);
   out.get(L.CPU).get(L.PAGE).get(L.WHERE).i32(0xfff).op(O.I32_AND).op(O.I64_EXTEND_U).op(O.I64_ADD).memory(O.I64_STORE, S.RIP);
   out.get(L.CPU).i32(EXIT_LOOKUP).i32(EXIT_INTERPRET).get(L.WHERE).i32(0).op(O.I32_LT_S).op(O.SELECT).memory(O.I32_STORE, J.EXIT);
   return out;
@@ -331,7 +401,8 @@ function assemble(e: Emitter, request: PageRequest, count: number, pageType: num
 
 /**
  * Goes on at TARGET inside of this function, with registers and flags where they are, or puts the entry of another one
- * into SLOT: 0 when something else is due, or the address is not simply mapped or not in the entry table.
+ * into SLOT: 0 when something else is due, when the address is not simply mapped or not in the entry table, or when the
+ * page's code has changed.
  */
 function goOn(out: Code, mode: number, fetch: number): void {
   out.i32(0).set(L.SLOT).block();
@@ -339,16 +410,19 @@ function goOn(out: Code, mode: number, fetch: number): void {
   const at = L.T0; const slot = L.T1;
   out.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).memory(O.I32_LOAD, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
   out.get(L.TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(slot);
-  out.memory(O.I64_LOAD, 16).get(L.TARGET).i64(-4096).op(O.I64_AND).op(O.I64_NE).unlikely().if();
+  out.memory(O.I64_LOAD, TLB_EXEC).get(L.TARGET).i64(-4096).op(O.I64_AND).tee(L.W0).op(O.I64_NE).unlikely().if();
   out.get(L.TARGET).call(fetch).tee(at).op(O.I32_EQZ).brIf(nowhere);
   out.else();
-  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, 24).op(O.I32_ADD).set(at);
+  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).set(at);
   out.end();
   out.get(at).get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
   out.memory(O.I64_LOAD, J.ENTRIES).get(at).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).unlikely().brIf(nowhere);
-  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).get(L.FN).op(O.I32_EQ).if();
-  out.get(L.TARGET).i64(-4096).op(O.I64_AND).set(L.PAGE);
-  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 12).set(L.ENTRY).br(LABEL.DISPATCH);
+  // No entry lies below the RAM.
+  out.get(at).i32(layout.RAM_BASE).op(O.I32_SUB).i32(12).op(O.I32_SHR_U).i32(2).op(O.I32_SHL).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE);
+  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 12).op(O.I32_NE).unlikely().brIf(nowhere);
+  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).tee(at).i32((1 << FN_BITS) - 1).op(O.I32_AND).get(L.FN).op(O.I32_EQ).if();
+  out.get(L.W0).set(L.PAGE);
+  out.get(at).i32(FN_BITS).op(O.I32_SHR_U).set(L.ENTRY).br(LABEL.DISPATCH);
   out.end();
   out.get(slot).set(L.SLOT);
   out.end();

@@ -13,10 +13,16 @@ export const J = {
   ENTERED: 0xf10,
   /** What x87 arithmetic has made beside a significand: assembly/jit_x87.ts. */
   X87: 0xf60,
-  /** Entry points by physical address: 16 bytes a slot: u32 address, u32 mode, u32 table index, u32 block. */
+  /** i32 steps between functions until one is noted, u32 about how many lie between two notes, u32 notes so far. */
+  STEPS: 0xf18,
+  STEP_INTERVAL: 0xf1c,
+  STEPS_NOTED: 0xf20,
+  /** Entry points by wasm address: 16 bytes a slot: u32 address, u32 mode, u32 table index and entry << FN_BITS, u32 generation of the page. */
   ENTRIES: 0x10_0000,
   /** The compiler's list of a page's blocks, u16 each. */
   LIST: 0x18_0000,
+  /** The last notes of steps, 32 bytes each: u64 linear page and target page, u32 their wasm addresses, u32 mode. */
+  NOTES: 0x18_8000,
   /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
   WALKS: 0x19_0000,
   PCID_EPOCHS: 0x1a_0000,
@@ -30,6 +36,12 @@ const FLAT32 = MODE_CS32 | MODE_SS32 | MODE_PROTECTED | MODE_FLAT;
 /** Code of this mode is compiled: 64-bit mode, and 32-bit code whose segments (FS and GS aside) are flat. */
 export const isCompiled = (mode: number): boolean => (mode & MODE_LONG64) !== 0 || (mode & (FLAT32 | MODE_V86)) === FLAT32;
 
+export const NOTES = 64;
+
+/** Bits of a function's index in the table. */
+export const FN_BITS = 12;
+
+
 /** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */
 export const ENTRY_SLOTS = 0x8000;
 
@@ -39,8 +51,6 @@ export const EXIT_LOOKUP = 0;
 export const EXIT_INTERPRET = 1;
 /** An instruction that may have changed anything has ended the block. */
 export const EXIT_STATE = 2;
-/** The page's code has changed since it was compiled. */
-export const EXIT_STALE = 3;
 
 /** Records of the instructions that compiled code leaves to the interpreter's routines. */
 export const RECORDS_BASE = 0x0a20_0000;

@@ -1,24 +1,27 @@
-/** Modules of compiled code: page functions with what they import, and the door from the core into the table. */
+/** Modules of compiled code: regions' functions with what they import, and the door from the core into the table. */
 import { setFlagsFromString } from 'node:v8';
 import type { Helpers } from './emitter.ts';
-import type { PageRequest } from './function.ts';
-import { compilePage } from './function.ts';
+import type { CompiledFunction, Region } from './function.ts';
+import { compileRegion } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
 import { Code, I32, I64, ModuleBuilder, O } from './wasm.ts';
 
 /** (cpu, rip, entry, index in the table): every function in the table. */
-const PAGE_PARAMS = [I32, I64, I32, I32];
+const FUNCTION_PARAMS = [I32, I64, I32, I32];
 const FLAG_PARAMS = [I32, I64, I64, I64, I32];
 
 /** Lets V8 read the section of branch hints: rare paths then cost hot ones no registers. Before the first module is compiled. */
 export function useBranchHints(): void { setFlagsFromString('--experimental-wasm-branch-hinting'); }
 
-/** Name under which a module exports the function of its n-th page. */
-export const exportName = (n: number): string => `p${n}`;
+/** Name under which a module exports the function of its n-th region. */
+export const exportName = (n: number): string => `r${n}`;
 
-/** Compiles pages to one module's bytes. `record` stores an instruction for the interpreter's routines. */
-export function buildModule(pages: readonly PageRequest[], record: (i: Instruction) => number): Uint8Array<ArrayBuffer> {
+/** A module's bytes, and where each of its functions may be entered. */
+export interface BuiltModule { readonly bytes: Uint8Array<ArrayBuffer>; readonly entries: ReadonlyArray<CompiledFunction['entries']> }
+
+/** Compiles regions to one module. `record` stores an instruction for the interpreter's routines. */
+export function buildModule(regions: readonly Region[], record: (i: Instruction) => number): BuiltModule {
   const m = new ModuleBuilder();
   const helpers: Helpers = {
     read: m.import('translateRead', [I64, I32], [I32]),
@@ -28,6 +31,7 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
     arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
+    sampleStep: m.import('sampleStep', [I64, I64, I32], []),
     alignmentCheck: m.import('alignmentCheck', [I32], []),
     x87Operate: m.import('x87Operate', [I32, I32, I64, I32, I64], [I64]),
     x87OperateMemory: m.import('x87OperateMemory', [I32, I32, I64, I32, I64], [I64]),
@@ -36,12 +40,13 @@ export function buildModule(pages: readonly PageRequest[], record: (i: Instructi
     x87Compare: m.import('x87Compare', [I32, I64, I32, I64, I32], [I32]),
     x87CompareMemory: m.import('x87CompareMemory', [I32, I64, I32, I64], [I32]),
   };
-  const pageType = m.type(PAGE_PARAMS, []);
-  pages.forEach((page, n) => {
-    const { locals, code } = compilePage(page, helpers, pageType, record);
-    m.export(exportName(n), m.function(pageType, locals, code));
+  const functionType = m.type(FUNCTION_PARAMS, []);
+  const entries = regions.map((region, n) => {
+    const compiled = compileRegion(region, helpers, functionType, record);
+    m.export(exportName(n), m.function(functionType, compiled.locals, compiled.code));
+    return compiled.entries;
   });
-  return m.build(MEMORY_PAGES);
+  return { bytes: m.build(MEMORY_PAGES), entries };
 }
 
 /** The functions that a module takes from the core. */
@@ -53,6 +58,7 @@ export interface CoreFunctions {
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;
   readonly arithmetic64: CallableFunction;
+  readonly sampleStep: CallableFunction;
   readonly alignmentCheck: CallableFunction;
   readonly x87Operate: CallableFunction;
   readonly x87OperateMemory: CallableFunction;
@@ -65,10 +71,10 @@ export interface CoreFunctions {
 /** (fn, cpu, rip, entry): calls the table's function `fn`. */
 export function buildDoor(): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
-  const pageType = m.type(PAGE_PARAMS, []);
+  const functionType = m.type(FUNCTION_PARAMS, []);
   const code = new Code();
   code.get(1).get(2).get(3).get(0).get(0).op(O.CALL_INDIRECT);
-  code.unsigned(pageType);
+  code.unsigned(functionType);
   code.u8(0);
   m.export('enter', m.function(m.type([I32, I32, I64, I32], []), [], code));
   return m.build(MEMORY_PAGES);
