@@ -5,7 +5,7 @@ import { Random } from '../../test/differential/random.ts';
 import { generateSequence, sequencePool } from '../../test/differential/sequence.ts';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { CODE, DATA, JitMachine, MAPPED } from './jit_test_machine.ts';
+import { CODE, DATA, JitMachine, MAPPED, STACK } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
 
 const HLT = 12;
@@ -187,6 +187,33 @@ test('calls, returns and indirect jumps between pages', () => {
     on.setGpr(5, 10_000n);
   });
   expect(m.gpr(0)).toBe(50_000n);
+});
+
+test('pushes and pops in a row, within a page of the stack and across two', () => {
+  // again: push rax; lea rdx,[rsp]; push rbx; push 5; push rcx; pop rsi; pop rdi; pop r8; pop rax; add rax,rdi; sub rsp,0x28; dec rbp; jnz again; hlt
+  const m = both(bytes('50 488d1424 53 6a05 51 5e 5f 4158 58 4801f8 4883ec28 48ffcd 75e6 f4'), (on) => {
+    on.setGpr(0, 1n);
+    on.setGpr(1, 0x1234n);
+    on.setGpr(3, 0x5678n);
+    on.setGpr(5, 1000n);
+  });
+  expect(m.gpr(0)).toBe(5001n);
+  expect(m.gpr(4)).toBe(BigInt(STACK - 1000 * 0x28));
+});
+
+test('a fault in the middle of pushes in a row shows what the ones before it have done', () => {
+  // again: mov rsp,r9; push rax; push rbx; push rcx; dec rbp; cmovz r9,r10; jmp again
+  const m = both(bytes('4c89cc 50 53 51 48ffcd 4d0f44ca ebf1'), (on) => {
+    on.setGpr(0, 0x1111n);
+    on.setGpr(3, 0x2222n);
+    on.setGpr(5, 100n);
+    on.setGpr(9, BigInt(STACK));
+    on.setGpr(10, 0x3000_0010n); // the page below is not mapped
+  }, 0);
+  expect(m.core.u64(S.RIP)).toBe(BigInt(CODE + 5));
+  expect(m.core.u64(S.EXIT_QUALIFICATION)).toBe(0x2fff_fff8n);
+  expect(m.gpr(4)).toBe(0x3000_0000n);
+  expect(m.ram.readBigUInt64LE(DATA)).toBe(0x2222n);
 });
 
 test('an endless compiled loop ends with its budget and for an event', () => {

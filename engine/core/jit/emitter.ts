@@ -12,6 +12,7 @@ import type { Instruction } from './instruction.ts';
 import { BASE_RIP, NO_REGISTER } from './instruction.ts';
 import { MODE_LONG64 } from './layout.ts';
 import { I32_LOCALS, I64_LOCALS, L } from './locals.ts';
+import type { StackRun } from './stack_run.ts';
 import { Code, I32, I64, O, V128 } from './wasm.ts';
 import { X87Block, X87Locals } from './x87_stack.ts';
 
@@ -80,6 +81,9 @@ export class Emitter {
   /** Types of the locals beside the fixed ones. */
   readonly #more: number[] = [];
   #vectorTemps: number[] = [];
+  /** The run of pushes or pops that the current instruction belongs to. */
+  stackRun: StackRun | undefined;
+  #stackRunLocal: number | undefined;
   #x87Locals: X87Locals | undefined;
   #x87: X87Block | undefined;
   /** The instruction being translated and the number of instructions from it to the end of its block. */
@@ -112,6 +116,7 @@ export class Emitter {
     this.roundingChecked = false;
     this.segmentsChecked = 0;
     this.pending = pending;
+    this.stackRun = undefined;
   }
 
   /** Local of the last rotate's result. */
@@ -371,6 +376,28 @@ export class Emitter {
     this.wrap();
   }
 
+  /**
+   * Of a run of pushes or pops (stack_run.ts): looks the whole of it up at its first instruction, and pushes the wasm address
+   * of its lowest byte.
+   */
+  stackRunBase(run: StackRun): void {
+    this.#stackRunLocal ??= this.local(I32);
+    if (run.done === 0) {
+      this.stackAddress(RSP, run.pushes ? -run.bytes : 0);
+      this.translate(run.bytes, run.pushes);
+      this.code.set(this.#stackRunLocal);
+    }
+    this.code.get(this.#stackRunLocal);
+  }
+
+  /** Moves the stack pointer where EA says nothing about it. */
+  addToStack(by: number): void {
+    this.get64(RSP);
+    this.code.i64(by).op(O.I64_ADD);
+    this.wrap();
+    this.set64(RSP);
+  }
+
   /** Makes EA plus a constant the stack pointer: behind an access to the stack. */
   moveStack(by: number): void {
     this.code.get(L.EA);
@@ -414,8 +441,8 @@ export class Emitter {
     this.code.memory(size === 8 ? O.I64_LOAD : size === 4 ? O.I32_LOAD : size === 2 ? O.I32_LOAD16_S : O.I32_LOAD8_S, 0);
   }
   /** Pops a value and a wasm address below it. */
-  store(size: number): void {
-    this.code.memory(size === 8 ? O.I64_STORE : size === 4 ? O.I32_STORE : size === 2 ? O.I32_STORE16 : O.I32_STORE8, 0);
+  store(size: number, offset = 0): void {
+    this.code.memory(size === 8 ? O.I64_STORE : size === 4 ? O.I32_STORE : size === 2 ? O.I32_STORE16 : O.I32_STORE8, offset);
   }
 
   /** Pushes the value of the memory operand. */

@@ -26,8 +26,9 @@ import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J } from './layout.ts';
-import { loadStack, push } from './move.ts';
+import { pop, push } from './move.ts';
 import { isJcc, setsFlags } from './rows.ts';
+import { stackRunAt } from './stack_run.ts';
 import { Code, O } from './wasm.ts';
 
 /** The blocks of a region that are to become a function. */
@@ -43,8 +44,6 @@ export interface CompiledFunction {
   /** For each position at which the function may be entered, the value of ENTRY. */
   readonly entries: ReadonlyMap<number, number>;
 }
-
-const RSP = 4;
 
 /** What the blocks' code is made from. */
 interface Context {
@@ -221,6 +220,7 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
     e.current = i;
     e.remaining = n - k;
     f.live = b.liveAfter[k];
+    if (e.stackRun === undefined || e.stackRun.done === e.stackRun.bytes) e.stackRun = stackRunAt(b.instructions, k);
     const row = b.rows[k];
     if (row === undefined || (row.reads === true && row.rotates !== true)) e.settleFlags();
     if (row !== undefined) {
@@ -312,10 +312,10 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
       code.br(LABEL.CHAIN);
       return;
     default: // RET
-      loadStack(e, RSP, size);
-      code.set(L.TARGET);
-      checkTarget();
-      e.moveStack(size + (i.op === OP.RET_I ? i.small & 0xffff : 0));
+      pop(e, size, i.op === OP.RET_I ? i.small & 0xffff : 0, () => {
+        code.get(L.W0).set(L.TARGET);
+        checkTarget();
+      });
       e.flush();
       code.br(LABEL.CHAIN);
       return;

@@ -259,6 +259,15 @@ function conditionalMove(e: Emitter, i: Instruction, f: FlagState): void {
 
 /** Stores what `value` pushes (`size` bytes, in the form of `get`) below the stack pointer, which moves. */
 export function push(e: Emitter, size: number, value: () => void): void {
+  const run = e.stackRun;
+  if (run !== undefined) {
+    e.stackRunBase(run);
+    value();
+    run.done += size;
+    e.store(size, run.bytes - run.done);
+    e.addToStack(-size);
+    return;
+  }
   e.stackAddress(RSP, -size);
   e.translate(size, true);
   value();
@@ -287,18 +296,32 @@ const pushSegment = (segment: number) => (e: Emitter, i: Instruction): void => {
 };
 
 /** Pushes the top of the stack, or what is at RBP, zero-extended to i64. */
-export function loadStack(e: Emitter, r: number, size: number): void {
+function loadStack(e: Emitter, r: number, size: number): void {
   e.stackAddress(r, 0);
   e.translate(size, false);
   e.code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, 0);
 }
 
-function popRegister(e: Emitter, i: Instruction): void {
-  const { code } = e;
-  loadStack(e, RSP, i.size);
+/** Takes `size` bytes from the stack, zero-extended, to the local W0; the stack pointer moves by them and `more`, after `check`. */
+export function pop(e: Emitter, size: number, more = 0, check = (): void => {}): void {
+  const { code, stackRun: run } = e;
+  if (run !== undefined) {
+    e.stackRunBase(run);
+    code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, run.done).set(L.W0);
+    run.done += size;
+    check();
+    e.addToStack(size + more);
+    return;
+  }
+  loadStack(e, RSP, size);
   code.set(L.W0);
-  e.moveStack(i.size);
-  code.get(L.W0);
+  check();
+  e.moveStack(size + more);
+}
+
+function popRegister(e: Emitter, i: Instruction): void {
+  pop(e, i.size);
+  e.code.get(L.W0);
   e.set64(i.reg);
 }
 
