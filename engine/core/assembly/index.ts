@@ -15,6 +15,7 @@ import { updateBreakpoints } from './debug';
 import { undoRsp } from './unwind';
 
 export { replay, run } from './run';
+export { cryptoResult } from './execute/crypto';
 export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';
 export {
   alignmentCheck, arithmetic64, decodeForJit, executeRecord, forgetEntries, hotBlocks, installEntry, lazyCondition, lazyStatus, rewindCompiled, sampleStep, setJitThreshold, translateFetch, translateRead, translateWrite,

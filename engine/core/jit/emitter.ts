@@ -27,6 +27,7 @@ export interface Helpers {
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
   readonly arithmetic64: number; // (kind, a, b) -> bits of the result
+  readonly cryptoResult: number; // (op, a, b, xmm0, immediate) -> result, 16 bytes each
   readonly sampleStep: number; // (page, target, slot): notes a step to another function
   readonly alignmentCheck: number; // (allowed): RFLAGS.AC and the TLB context
   // Significands as i64; sign, exponent and status at J.X87 (assembly/jit_x87.ts).

@@ -5,7 +5,7 @@ import type { CompiledFunction, Region } from './function.ts';
 import { compileRegion } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
-import { Code, I32, I64, ModuleBuilder, O } from './wasm.ts';
+import { Code, I32, I64, ModuleBuilder, O, V128 } from './wasm.ts';
 
 /** (cpu, rip, entry, index in the table): every function in the table. */
 const FUNCTION_PARAMS = [I32, I64, I32, I32];
@@ -31,6 +31,7 @@ export function buildModule(regions: readonly Region[], record: (i: Instruction)
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
     arithmetic64: m.import('arithmetic64', [I32, I64, I64], [I64]),
+    cryptoResult: m.import('cryptoResult', [I32, V128, V128, V128, I32], [V128]),
     sampleStep: m.import('sampleStep', [I64, I64, I32], []),
     alignmentCheck: m.import('alignmentCheck', [I32], []),
     x87Operate: m.import('x87Operate', [I32, I32, I64, I32, I64], [I64]),
@@ -58,6 +59,7 @@ export interface CoreFunctions {
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;
   readonly arithmetic64: CallableFunction;
+  readonly cryptoResult: CallableFunction;
   readonly sampleStep: CallableFunction;
   readonly alignmentCheck: CallableFunction;
   readonly x87Operate: CallableFunction;

@@ -6,7 +6,7 @@
  * numbers are ordinary (assembly/sse/arithmetic.ts); otherwise the core's arithmetic is called.
  *
  * @spec  SDM vol. 2; vol. 1, 11.5
- * @cover #Y what is listed in SSE_ROWS   #N single precision, MMX, SSE4.2 text, AES, CLMUL, SHA: the interpreter's routines
+ * @cover #Y what is listed in SSE_ROWS   #P AES, CLMUL, SHA: calls of the core   #N single precision, MMX, SSE4.2 text: the interpreter's routines
  */
 import { OP } from '../gen/ops.ts';
 import { S } from '../gen/state.ts';
@@ -184,6 +184,24 @@ const unary = (o: number): Translator => (e, i) => {
   checkSse(e);
   source128(e, i, true);
   e.code.simd(o);
+  e.setVector(i.reg);
+};
+
+/** Bytes of the destination picked by the source: zero where bit 7 is set, as swizzle gives for an index above 15. */
+const pickBytes: Translator = (e, i) => {
+  checkSse(e);
+  const t = e.vectorTemp(0);
+  source128(e, i, true);
+  e.code.set(t).get(e.vector(i.reg)).get(t).i32(0x8f8f_8f8f | 0).simd(17).simd(78).simd(14);
+  e.setVector(i.reg);
+};
+
+/** AES, SHA and carry-less products: the core's own function of the operands. */
+const cryptography: Translator = (e, i) => {
+  checkSse(e);
+  const t = e.vectorTemp(0);
+  source128(e, i, true);
+  e.code.set(t).i32(i.op).get(e.vector(i.reg)).get(t).get(e.vector(0)).i32(i.small & 0xff).call(e.helpers.cryptoResult);
   e.setVector(i.reg);
 };
 
@@ -417,6 +435,11 @@ row([OP.PABSW_XMM], unary(128));
 row([OP.PABSD_XMM], unary(160));
 row([OP.PMULUDQ_XMM], multiplyUnsigned);
 row([OP.PALIGNR_XMM], alignRight);
+row([OP.PSHUFB_XMM], pickBytes);
+row([
+  OP.AESENC, OP.AESENCLAST, OP.AESDEC, OP.AESDECLAST, OP.AESIMC, OP.AESKEYGENASSIST, OP.PCLMULQDQ,
+  OP.SHA1RNDS4, OP.SHA1NEXTE, OP.SHA1MSG1, OP.SHA1MSG2, OP.SHA256RNDS2, OP.SHA256MSG1, OP.SHA256MSG2,
+], cryptography);
 row([OP.UNPCKLPS, OP.PUNPCKLDQ_XMM], shuffled(() => interleave(4, false)));
 row([OP.UNPCKHPS, OP.PUNPCKHDQ_XMM], shuffled(() => interleave(4, true)));
 row([OP.UNPCKLPD, OP.PUNPCKLQDQ], shuffled(() => interleave(8, false)));

@@ -19,30 +19,32 @@ export function execCrypto(op: u32, rec: usize): void {
   checkSse();
   const s = source128(rec);
   const d = destination(rec);
-  const a = load<v128>(d);
-  let r = s;
+  store<v128>(d, cryptoResult(op, load<v128>(d), s, load<v128>(xmm(0)), imm8(rec)));
+}
+
+/** What an instruction makes of its two operands, XMM0 and its immediate byte. */
+export function cryptoResult(op: u32, a: v128, s: v128, xmm0: v128, imm: u32): v128 {
   switch (op) {
-    case OP_AESENC: r = aesEncrypt(a, s); break;
-    case OP_AESENCLAST: r = aesEncryptLast(a, s); break;
-    case OP_AESDEC: r = aesDecrypt(a, s); break;
-    case OP_AESDECLAST: r = aesDecryptLast(a, s); break;
-    case OP_AESIMC: r = inverseMixColumns(s); break;
-    case OP_AESKEYGENASSIST: r = aesKeygenAssist(s, imm8(rec)); break;
+    case OP_AESENC: return aesEncrypt(a, s);
+    case OP_AESENCLAST: return aesEncryptLast(a, s);
+    case OP_AESDEC: return aesDecrypt(a, s);
+    case OP_AESDECLAST: return aesDecryptLast(a, s);
+    case OP_AESIMC: return inverseMixColumns(s);
+    case OP_AESKEYGENASSIST: return aesKeygenAssist(s, imm);
     case OP_PCLMULQDQ: {
-      const imm = imm8(rec);
       const x = (imm & 1) != 0 ? i64x2.extract_lane(a, 1) : i64x2.extract_lane(a, 0);
       const y = (imm & 0x10) != 0 ? i64x2.extract_lane(s, 1) : i64x2.extract_lane(s, 0);
-      r = carrylessProduct(<u64>x, <u64>y);
-      break;
+      return carrylessProduct(<u64>x, <u64>y);
     }
-    case OP_SHA1RNDS4: r = sha1Rounds4(a, s, imm8(rec)); break;
-    case OP_SHA1NEXTE: r = sha1NextE(a, s); break;
-    case OP_SHA1MSG1: r = sha1Message1(a, s); break;
-    case OP_SHA1MSG2: r = sha1Message2(a, s); break;
-    case OP_SHA256RNDS2: r = sha256Rounds2(a, s, load<v128>(xmm(0))); break;
-    case OP_SHA256MSG1: r = sha256Message1(a, s); break;
-    case OP_SHA256MSG2: r = sha256Message2(a, s); break;
-    default: raise(UD);
+    case OP_SHA1RNDS4: return sha1Rounds4(a, s, imm);
+    case OP_SHA1NEXTE: return sha1NextE(a, s);
+    case OP_SHA1MSG1: return sha1Message1(a, s);
+    case OP_SHA1MSG2: return sha1Message2(a, s);
+    case OP_SHA256RNDS2: return sha256Rounds2(a, s, xmm0);
+    case OP_SHA256MSG1: return sha256Message1(a, s);
+    case OP_SHA256MSG2: return sha256Message2(a, s);
+    default:
+      raise(UD);
+      return s;
   }
-  store<v128>(d, r);
 }
