@@ -67,6 +67,31 @@ test('a wrong byte in memory is found', () => {
   expect(() => run(m)).toThrow(/HPA 20000[4-7]: compiled [0-9a-f]+, interpreted [0-9a-f]+/);
 });
 
+test('a switch of PCID that is taken back and done again mixes up no translations', () => {
+  const m = looping();
+  const OTHER = 0x2_0000; // a second set of tables, where DATA is two pages further on
+  const NOFLUSH = 1n << 63n;
+  for (const [at, to] of [[OTHER, 0x2_1000], [0x2_1000, 0x2_2000], [0x2_2000, 0x4000], [0x2_2008, 0x2_3000], [0x2_3000, DATA + 0x2000], [0x2_3008, DATA + 0x3000]]) {
+    m.ram.writeBigUInt64LE(BigInt(to | 3), at);
+  }
+  m.ram.writeBigUInt64LE(1n, DATA + 0xffc);
+  m.ram.writeBigUInt64LE(2n, DATA + 0x2ffc);
+  m.core.setU64(S.CR4, m.core.u64(S.CR4) | 0x2_0000n); // PCIDE
+  const here = m.core.u64(S.CR3) | 1n;
+  m.core.setU64(S.CR3, here);
+  m.core.syncAfterStateWrite();
+  m.setGpr(2, 0n);
+  m.setGpr(6, 0n);
+  m.setGpr(7, BigInt(DATA + 0xffc)); // across two pages: the interpreter reads it, with what translations there are
+  m.setGpr(8, here | NOFLUSH);
+  m.setGpr(9, BigInt(OTHER) | 2n | NOFLUSH);
+  // again: mov cr3,r8; mov rax,[rdi]; mov cr3,r9; mov rbx,[rdi]; add rsi,rax; add rdx,rbx; dec ecx; jnz again; hlt
+  m.put(bytes('410f22d8 488b07 410f22d9 488b1f 4801c6 4801da ffc9 75e8 f4'));
+  expect(run(m)).toBe(HLT);
+  expect([m.gpr(6), m.gpr(2)]).toEqual([5000n, 10_000n]);
+  expect(m.core.lockStep!.statistics.compared).toBeGreaterThan(1000);
+});
+
 test('what reaches out of the CPU is left to the interpreter, and happens once', () => {
   const m = new JitMachine(module, 'check', 4);
   m.put(bytes('4801ca e680 ffc9 75f7 f4')); // again: add rdx,rcx; out 0x80,al; dec ecx; jnz again; hlt

@@ -82,13 +82,9 @@ export function writeCr3(value: u64): void {
     v &= 0xffff_ffff;
     if (paePaging(load<u64>(cpu, S_CR0), cr4)) loadPdptes(v);
   }
-  const old = pcid();
   store<u64>(cpu, v, S_CR3);
-  switchPcid(old, pcid(), !keep);
+  switchPcid(!keep);
 }
-
-/** The current process-context identifier: 0 while CR4.PCIDE is clear. */
-export function pcid(): u32 { return load<u64>(cpu, S_CR4) & CR4_PCIDE ? <u32>load<u64>(cpu, S_CR3) & 0xfff : 0; }
 
 /** CR3 of a task switch. */
 export function loadCr3(value: u64): void {

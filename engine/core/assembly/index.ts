@@ -13,6 +13,7 @@ import { REC_SIZE } from './record';
 import { syncState } from './sync';
 import { updateBreakpoints } from './debug';
 import { undoRsp } from './unwind';
+import { selectPcid } from './walk_cache';
 
 export { replay, run } from './run';
 export { cryptoResult } from './execute/crypto';
@@ -63,6 +64,7 @@ export function unwound(): u32 {
 export function stateRestored(): void {
   syncState();
   updateBreakpoints();
+  selectPcid();
 }
 
 export function getFlags(): u32 { return readFlags(); }

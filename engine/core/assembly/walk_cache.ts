@@ -13,7 +13,8 @@ import { cpu } from './cpu';
 import { isCodePage } from './code_page';
 import { dataBreakpointsOn } from './debug';
 import { eptDirty, eptPage, eptRights } from './ept';
-import { CONTEXT_ALIGNED, walkGlobal, walkLarge, walkRights } from './paging';
+import { S_CR3, S_CR4 } from './gen/state';
+import { CONTEXT_ALIGNED, CR4_PCIDE, walkGlobal, walkLarge, walkRights } from './paging';
 import { SHADOW_OFF, shadowing } from './shadow';
 import { TLB_CONTEXTS, fillTlb, flushTlbLocal, flushTlbPage } from './tlb';
 
@@ -30,7 +31,7 @@ const ENTRY_LARGE: u32 = 16;
 let newest: u32 = 1;
 /** Epochs before this one are over, whatever their PCID. */
 let oldest: u32 = 1;
-/** Epoch of the current PCID. */
+/** Epoch of the current PCID: what epochOf() holds for it. */
 let epoch: u32 = 1;
 /** A large page has been walked to: one address of it cannot be invalidated alone. */
 let largeWalked: bool = false;
@@ -82,29 +83,38 @@ export function rememberWalk(gva: u64, context: u32): void {
   if (walkLarge) largeWalked = true;
 }
 
+/** The current process-context identifier: 0 while CR4.PCIDE is clear. */
+function pcid(): u32 { return load<u64>(cpu, S_CR4) & CR4_PCIDE ? <u32>load<u64>(cpu, S_CR3) & 0xfff : 0; }
+
+/** Goes on with the current PCID's epoch, a new one when it has none: after CR3 was set or taken back. */
+export function selectPcid(): void {
+  const at = epochOf(pcid());
+  epoch = load<u32>(at);
+  if (epoch >= oldest) return;
+  epoch = nextEpoch();
+  store<u32>(at, epoch);
+}
+
 /** Every PCID's, those of global pages included. */
 export function forgetWalks(): void {
-  epoch = nextEpoch();
-  oldest = epoch;
+  oldest = nextEpoch();
   largeWalked = false;
+  selectPcid();
 }
 
 // ---- invalidation, here and in the TLB
 
-/** MOV to CR3: the TLB knows one PCID only, and what this cache has of the new one is kept unless `flush`. */
-export function switchPcid(old: u32, pcid: u32, flush: bool): void {
-  if (old == pcid && !flush) return;
+/** CR3 has been set: the TLB knows one PCID only, and what this cache has of the new one is kept unless `flush`. */
+export function switchPcid(flush: bool): void {
   flushTlbLocal();
-  store<u32>(epochOf(old), epoch);
-  const kept = load<u32>(epochOf(pcid));
-  epoch = flush || kept < oldest ? nextEpoch() : kept;
-  store<u32>(epochOf(pcid), epoch);
+  if (flush) store<u32>(epochOf(pcid()), 0);
+  selectPcid();
 }
 
 /** All of one PCID's but global pages. */
-export function invalidatePcid(pcid: u32, current: u32): void {
-  if (pcid == current) switchPcid(current, current, true);
-  else store<u32>(epochOf(pcid), 0);
+export function invalidatePcid(which: u32): void {
+  if (which == pcid()) switchPcid(true);
+  else store<u32>(epochOf(which), 0);
 }
 
 /** All PCIDs' but global pages. */

@@ -8,7 +8,7 @@ import {
   MODE_LONG, MODE_LONG64, RAX, RCX, RDX, cpl, cpu, cr4, gpr32, gpr64, leaveBlock, mode, segBase, FS, GS, setGpr32, setGpr64,
 } from '../cpu';
 import {
-  checkXcr0, clearTaskSwitched, guestCr0, guestCr4, loadMsw, moveToCr, pcid, writeXcr0,
+  checkXcr0, clearTaskSwitched, guestCr0, guestCr4, loadMsw, moveToCr, writeXcr0,
 } from '../control';
 import { DR6_BD, DR6_FIXED, DR7_FIXED, DR7_GD, updateBreakpoints } from '../debug';
 import {
@@ -221,7 +221,7 @@ function invpcid(rec: usize): void {
   if (id >> 12 || (type < 2 && id && !(cr4() & CR4_PCIDE))) raiseError(GP, 0);
   if (type == 0 && !canonical(address)) raiseError(GP, 0);
   if (type == 0) invalidatePage(address);
-  else if (type == 1) invalidatePcid(<u32>id, pcid());
+  else if (type == 1) invalidatePcid(<u32>id);
   else if (type == 2) flushTlb();
   else invalidateLocal();
   leaveBlock();
