@@ -157,6 +157,14 @@ test('C1 tells whether the last rounding was upwards', () => {
   expect(m.run('d8f1', { st: [f80(1), f80(10)], fcw: 0xf7f }).fsw & 0x220).toBe(0x020); // RC zero
 });
 
+test('a pseudo-denormal counts as the number of exponent 1 that it is, and signals DE', () => {
+  const pseudo: F80 = [0, 1n << 63n];
+  const sum = m.run('d8c1', { st: [pseudo, [1, 1n << 63n]] });
+  expect([sum.st[0], sum.fsw & 0x3f]).toEqual([[2, 1n << 63n], 2]);
+  const product = m.run('d8c9', { st: [pseudo, [0x4000, 1n << 63n]] }); // by two
+  expect([product.st[0], product.fsw & 0x3f]).toEqual([[2, 1n << 63n], 2]);
+});
+
 test('masked underflow gives a denormal with UE and PE; unmasked underflow adds 24576 to the exponent', () => {
   const tiny: F80 = [2, 0xc000_0000_0000_0001n];
   const masked = m.run('d8c9', { st: [tiny, f80(0.125)] });

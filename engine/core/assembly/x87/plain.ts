@@ -31,7 +31,8 @@ const PE_SHIFTED: u32 = PE << 16;
 
 // @ts-ignore: decorator
 @inline function normals(aSe: u32, aSig: u64, bSe: u32, bSig: u64): bool {
-  return <i64>(aSig & bSig) < 0 && (aSe & EXP_MAX) != EXP_MAX && (bSe & EXP_MAX) != EXP_MAX;
+  // A pseudo-denormal has the top bit set as well, and an exponent of 0.
+  return <i64>(aSig & bSig) < 0 && (aSe & EXP_MAX) - 1 < EXP_MAX - 1 && (bSe & EXP_MAX) - 1 < EXP_MAX - 1;
 }
 
 /** Rounds sig.low, whose top bit is set. */
