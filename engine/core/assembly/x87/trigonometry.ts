@@ -3,7 +3,8 @@
  *
  * @spec SDM vol. 1, 8.3.8 (66-bit pi, |x| < 2^63), 8.3.10 (accuracy); vol. 2, tables 3-23 to 3-31 (special operands)
  * @cover #Y every class of operand, argument reduction as the hardware does it, results rounded from 128 bits
- * @differ Results are the correctly rounded ones; hardware may differ by one unit in the last place.
+ * @differ Results are the correctly rounded ones; hardware may differ by one unit in the last place. FSIN and FPTAN of plus or
+ *         minus 2^-16382 under directed rounding report UE, which the hardware compared with does not.
  */
 import {
   BIAS, DE, DENORMAL, EXP_MAX, INFINITY, INTEGER_BIT, ZERO, classOf, invalid, propagate, propagateOne, result, signal,
