@@ -8,7 +8,7 @@
  */
 import { cpu } from './cpu';
 import { CF, PF, ZF } from './flags';
-import { EQUAL, LESS, UNORDERED, add, compare, divide, multiply, squareRoot, subtract } from './x87/arithmetic';
+import { EQUAL, LESS, UNORDERED, compare, operate, squareRoot } from './x87/arithmetic';
 import { fromF32, fromF64, quietLoad, toF32, toF64, toInteger } from './x87/convert';
 import { DE, EXP_MAX, IE, INFINITY, INTEGER_BIT, PE, ZE, begin, classOf, exceptions, roundedUp, signal, zSe, zSig } from './x87/format';
 import { C1_SHIFTED, J_X87, addPlain, multiplyPlain } from './x87/plain';
@@ -38,21 +38,10 @@ export function x87Operate(kind: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64):
     if (sig != 0) return sig;
   }
   begin(fcw());
-  operate(kind, aSe, aSig, bSe, bSig);
+  if (kind == SQRT) squareRoot(aSe, aSig);
+  else if (kind < 8) operate(kind, aSe, aSig, bSe, bSig);
+  else roundToIntegral(aSe, aSig);
   return finish();
-}
-
-function operate(kind: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
-  switch (kind) {
-    case 0: add(aSe, aSig, bSe, bSig); break;
-    case 1: multiply(aSe, aSig, bSe, bSig); break;
-    case 4: subtract(aSe, aSig, bSe, bSig); break;
-    case 5: subtract(bSe, bSig, aSe, aSig); break;
-    case 6: divide(aSe, aSig, bSe, bSig); break;
-    case 7: divide(bSe, bSig, aSe, aSig); break;
-    case SQRT: squareRoot(aSe, aSig); break;
-    default: roundToIntegral(aSe, aSig); break;
-  }
 }
 
 /** Widens a memory operand; true when its own format made it a denormal. */

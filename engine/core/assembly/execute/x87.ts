@@ -15,7 +15,7 @@ import {
 } from '../gen/ops';
 import { linear, linearUnchecked, needAlignment, probeRead, probeWrite, read16, read32, read64, write16, write32, write64 } from '../mmu';
 import { recOpcode } from '../record';
-import { EQUAL, LESS, UNORDERED, add, compare, divide, multiply, squareRoot, subtract } from '../x87/arithmetic';
+import { EQUAL, LESS, UNORDERED, compare, operate, squareRoot } from '../x87/arithmetic';
 import { bcdHigh, bcdLow, fromBcd, fromF32, fromF64, quietLoad, toBcd, toF32, toF64, toInteger } from '../x87/convert';
 import {
   BIAS, DE, DENORMAL, IE, INFINITY, INTEGER_BIT, NORMAL, OE, PE, QNAN, RC_NEAREST, RC_UP, SF, SNAN, UE, UNSUPPORTED, ZE, ZERO, classOf,
@@ -113,18 +113,6 @@ export function execX87(op: u32, rec: usize): void {
     case OP_FSIN: case OP_FCOS: circular(op); break;
     case OP_FPTAN: case OP_FSINCOS: circularPush(op); break;
     default: break;
-  }
-}
-
-/** The two-operand arithmetic of ModRM.reg: ADD MUL - - SUB SUBR DIV DIVR, a = ST(0). */
-function operate(kind: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
-  switch (kind) {
-    case 0: add(aSe, aSig, bSe, bSig); break;
-    case 1: multiply(aSe, aSig, bSe, bSig); break;
-    case 4: subtract(aSe, aSig, bSe, bSig); break;
-    case 5: subtract(bSe, bSig, aSe, aSig); break;
-    case 6: divide(aSe, aSig, bSe, bSig); break;
-    default: divide(bSe, bSig, aSe, aSig); break;
   }
 }
 

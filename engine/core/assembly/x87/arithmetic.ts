@@ -115,6 +115,18 @@ export function divide(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
   roundPack(sign, exp, quotient, extra, precisionBits());
 }
 
+/** The two-operand arithmetic of ModRM.reg: ADD MUL - - SUB SUBR DIV DIVR, a = ST(0). */
+export function operate(kind: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
+  switch (kind) {
+    case 0: add(aSe, aSig, bSe, bSig); break;
+    case 1: multiply(aSe, aSig, bSe, bSig); break;
+    case 4: subtract(aSe, aSig, bSe, bSig); break;
+    case 5: subtract(bSe, bSig, aSe, aSig); break;
+    case 6: divide(aSe, aSig, bSe, bSig); break;
+    default: divide(bSe, bSig, aSe, aSig); break;
+  }
+}
+
 const TWO_32: f64 = 4294967296.0;
 const TWO_64: f64 = 18446744073709551616.0;
 const BELOW_TWO_64: f64 = 18446744073709549568.0;
