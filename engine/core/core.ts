@@ -136,7 +136,7 @@ export interface CoreOptions {
   readonly compiler?: CompilerLink;
 }
 
-const JIT_THRESHOLD = 1024;
+const JIT_THRESHOLD = 512;
 
 export class Core {
   readonly pcpuId: number;
@@ -224,12 +224,13 @@ export class Core {
           if (reason !== STAY) return reason;
           deliver = false;
         }
-        for (;;) {
+        for (let worked = false; ;) {
           const left = Number(end - view.getBigUint64(S.INSTRUCTIONS, true));
           if (left <= 0) return EXIT.BUDGET;
-          this.jit?.poll();
+          this.jit?.poll(worked);
           const reason = exports.run(Math.min(left, this.#slice));
           if (reason !== EXIT.BUDGET) return reason;
+          worked = true;
         }
       } catch (error) {
         if (error !== UNWIND) throw error;

@@ -12,6 +12,8 @@ import { buildModule } from './module.ts';
 export interface CompileRequest {
   readonly mode: number;
   readonly pages: readonly CodePage[];
+  /** The function is worth V8's optimising compiler: see tiers.ts. */
+  readonly optimise: boolean;
 }
 
 /** A page of a compiled function: for each leader the entry, or -1 when the function cannot be entered there. */
@@ -29,6 +31,7 @@ export interface CompiledRegion {
   /** Of each page, as asked for. */
   readonly distances: readonly number[];
   readonly instructions: number;
+  readonly optimised: boolean;
 }
 
 export interface DecoderExports { decodeForJit(record: number, page: number, offset: number, mode: number): number }
@@ -72,7 +75,8 @@ export function compileBatch(
   requests: readonly CompileRequest[], core: DecoderExports, view: DataView, scratch: number, records: RecordPool,
 ): { bytes: Uint8Array<ArrayBuffer>; regions: CompiledRegion[] } | undefined {
   const sources: Region[] = [];
-  for (const { mode, pages } of requests) {
+  const optimised: boolean[] = [];
+  for (const { mode, pages, optimise } of requests) {
     const cache = new Map<number, Instruction | undefined>();
     const decode: Decode = (position) => {
       if (cache.has(position)) return cache.get(position);
@@ -83,12 +87,14 @@ export function compileBatch(
       return i;
     };
     const blocks = findBlocks(pages, decode, MAX_INSTRUCTIONS * pages.length);
-    if (blocks.length > 0) sources.push({ mode, pages, blocks });
+    if (blocks.length === 0) continue;
+    sources.push({ mode, pages, blocks });
+    optimised.push(optimise);
   }
   if (sources.length === 0) return undefined;
   const { bytes, entries } = buildModule(sources, (i) => records.add(i));
   const regions = sources.map(({ mode, pages, blocks }, r): CompiledRegion => ({
-    mode, distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
+    mode, optimised: optimised[r], distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
     pages: pages.map(({ page, generation, leaders }, n) => ({ page, generation, leaders, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
   }));
   return { bytes, regions };

@@ -8,6 +8,7 @@
  * @cover #Y 64-bit mode, flat 32-bit protected mode   #N other modes stay in the interpreter
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
@@ -24,6 +25,7 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   installEntry(at: number, mode: number, generation: number, fn: number, entry: number): void;
   forgetEntries(): void;
   dropDecoded(): void;
+  currentPage(): number;
 }
 
 /** The way to a compiler thread: requests go through the port, answers come back; `ready` counts them. */
@@ -37,10 +39,18 @@ export interface CompiledModule {
   readonly functions: readonly number[];
 }
 
-export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; flushes: number; refused: number }
+export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; optimised: number; flushes: number; refused: number }
 
 /** A function in the table, and the pages that go through it. */
-interface InstalledRegion { readonly fn: number; readonly members: Members; readonly instructions: number }
+interface InstalledRegion {
+  readonly fn: number;
+  readonly members: Members;
+  readonly instructions: number;
+  /** Slices that ended in its pages. */
+  slices: number;
+  /** V8 optimises it, or was asked to. */
+  optimised: boolean;
+}
 
 interface PageState {
   readonly page: number;
@@ -67,8 +77,10 @@ export class JitCompiler {
     compilations: 6,
     /** Of one function of several pages. */
     region: { instructions: 3000, pages: 24, notes: 512 },
+    /** Slices in a function until V8 optimises it, for each of its instructions. */
+    slices: 0.06,
   };
-  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, flushes: 0, refused: 0 };
+  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
   get live(): number { return this.#nextFunction - 1; }
 
@@ -131,13 +143,13 @@ export class JitCompiler {
     }
     state.heat = 0;
     state.generation = generation;
-    this.#request([[state, 0]]);
+    this.#request([[state, 0]], state.region?.optimised === true);
   }
 
   #generationOf(page: number): number { return this.#view.getUint32(layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4, true); }
 
   /** Asks for one function of these pages, whose generation is current; each with its linear distance, in ascending order. */
-  #request(states: ReadonlyArray<readonly [PageState, number]>): void {
+  #request(states: ReadonlyArray<readonly [PageState, number]>, optimise: boolean): void {
     const { mode } = states[0][0];
     const pages: CodePage[] = [];
     for (const [state, distance] of states) {
@@ -152,22 +164,54 @@ export class JitCompiler {
     }
     if (pages.length === 0) return;
     this.statistics.requests += 1;
-    const request: CompileRequest = { mode, pages };
+    const request: CompileRequest = { mode, pages, optimise };
     if (this.#link !== undefined) this.#link.port.postMessage(request);
     else this.#compileNow(request);
   }
 
-  /** Takes over what the compiler thread has finished, and looks at the steps that were noted. Only while no compiled code is on the stack. */
-  poll(): void {
+  /**
+   * Takes over what the compiler thread has finished, and looks at the steps that were noted; `worked`: a whole slice of
+   * instructions has run since. Only while no compiled code is on the stack.
+   */
+  poll(worked: boolean): void {
     this.#readNotes();
     const link = this.#link;
-    if (link === undefined || Atomics.load(link.ready, 0) === this.#seen) return;
+    if (link === undefined) return;
+    if (worked) this.#sample();
+    if (Atomics.load(link.ready, 0) === this.#seen) return;
     for (;;) {
       const received = receiveMessageOnPort(link.port);
       if (received === undefined) return;
       this.#seen = (this.#seen + 1) | 0;
       this.#install(received.message as CompiledModule);
     }
+  }
+
+  /** The function that the slice ended in gets hotter: how often that happens is how much of the time it takes. */
+  #sample(): void {
+    const page = this.#core.currentPage() >>> 0;
+    if (page === 0) return;
+    const mode = this.#view.getUint32(this.#pcpu + S.MODE, true);
+    const region = this.#pages.get(page + (mode & 0xfff))?.region;
+    if (region === undefined || region.optimised) return;
+    region.slices += 1;
+    if (region.slices < region.instructions * this.limits.slices) return;
+    const states = this.#statesOf(region);
+    if (states.length === 0 || states.some(([state]) => state.pending)) return;
+    region.optimised = true;
+    this.statistics.optimised += 1;
+    this.#request(states, true);
+  }
+
+  /** The pages of a function that still go through it, by ascending distance from the first. */
+  #statesOf(region: InstalledRegion): Array<[PageState, number]> {
+    const states: Array<[PageState, number]> = [];
+    for (const [key, distance] of region.members) {
+      const state = this.#pages.get(key);
+      if (state?.region === region && state.generation === this.#generationOf(state.page)) states.push([state, distance]);
+    }
+    states.sort((a, b) => a[1] - b[1]);
+    return states.map(([state, distance]) => [state, distance - states[0][1]]);
   }
 
   #readNotes(): void {
@@ -204,7 +248,7 @@ export class JitCompiler {
     const states = [...members].map(([key, distance]): [PageState, number] => [this.#pages.get(key)!, distance]).sort((a, b) => a[1] - b[1]);
     for (const [state] of states) state.joined += 1;
     this.statistics.regions += 1;
-    this.#request(states.map(([state, distance]) => [state, distance - states[0][1]]));
+    this.#request(states.map(([state, distance]) => [state, distance - states[0][1]]), states.some(([state]) => state.region!.optimised));
   }
 
   #compileNow(request: CompileRequest): void {
@@ -222,12 +266,12 @@ export class JitCompiler {
       env: { memory: this.#memory, table: this.#table },
       core: this.#core as unknown as Record<string, CallableFunction>,
     });
-    regions.forEach(({ mode, pages, distances, instructions }, n) => {
+    regions.forEach(({ mode, pages, distances, instructions, optimised }, n) => {
       const fn = this.#nextFunction;
       this.#nextFunction += 1;
       if (fn >= this.#table.length) this.#table.grow(1024);
       this.#table.set(fn, instance.exports[exportName(functions[n])]);
-      const region: InstalledRegion = { fn, instructions, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
+      const region: InstalledRegion = { fn, instructions, slices: 0, optimised, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
       for (const { page, generation, leaders, entries } of pages) {
         const state = this.#pages.get(page + (mode & 0xfff));
         if (state === undefined || state.generation !== generation) continue;

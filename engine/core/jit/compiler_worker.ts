@@ -6,6 +6,7 @@ import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CompiledModule } from './compiler.ts';
+import { withTier } from './tiers.ts';
 import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
 
 export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAssembly.Memory; control: MessagePort }
@@ -55,7 +56,7 @@ function known(request: CompileRequest): Finished | undefined {
     const asked = request.pages[n];
     return generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
   });
-  return same === true ? last : undefined;
+  return same === true && (last!.region.optimised || !request.optimise) ? last : undefined;
 }
 
 function compileWaiting(): void {
@@ -69,11 +70,12 @@ function compileWaiting(): void {
   }
   if (batch.length > 0) {
     // A pCPU's requests are answered together; pages that two pCPUs ask for at once are compiled for both.
-    for (const to of new Set(batch.map((w) => w.to))) {
-      const requests = batch.filter((w) => w.to === to).map((w) => w.request);
+    for (const [to, optimise] of [...new Set(batch.map((w) => w.to))].flatMap((to) => [[to, false], [to, true]] as const)) {
+      const requests = batch.filter((w) => w.to === to && w.request.optimise === optimise).map((w) => w.request);
+      if (requests.length === 0) continue;
       const built = compileBatch(requests, core, view, SCRATCH_RECORD, records);
       if (built === undefined) continue;
-      const compiled = new WebAssembly.Module(built.bytes);
+      const compiled = withTier(optimise, () => new WebAssembly.Module(built.bytes));
       built.regions.forEach((region, fn) => keep({ module: compiled, fn, region }));
       answer(to, { module: compiled, regions: built.regions, functions: built.regions.map((_, n) => n) });
     }
