@@ -157,12 +157,13 @@ function compareExchange16(rec: usize): void {
   const gva = linear(rec, 16, true);
   if (gva & 15) raiseError(GP, 0);
   probeWrite(gva, 16);
-  lockBus();
+  const locked = (recFlags(rec) & REC_LOCK) != 0;
+  if (locked) lockBus();
   const at = rmwAddress(gva, 16);
   let low: u64;
   let high: u64;
   let equal: bool;
-  if (at != 0) {
+  if (locked && at != 0) {
     do {
       low = atomic.load<u64>(at);
       high = atomic.load<u64>(at + 8);
@@ -175,7 +176,7 @@ function compareExchange16(rec: usize): void {
     write64(gva, equal ? gpr64(RBX) : low);
     write64(gva + 8, equal ? gpr64(RCX) : high);
   }
-  unlockBus();
+  if (locked) unlockBus();
   const flags = readFlags();
   writeStatus(equal ? flags | ZF : flags & ~ZF);
   if (!equal) {
