@@ -160,6 +160,37 @@ describe.each(['off', 'on'] as const)('JIT %s: no thread loses another one\'s', 
   });
 });
 
+test('no accessed flag appears in a paging-structure entry that another processor has cleared', async () => {
+  const memory = createMemory(RAM_BYTES);
+  const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);
+  // again: invlpg [rdi]; mov al, [rdi]; cmp dword [rsi], 0; jz again; hlt
+  Buffer.from('0f013f 8a07 833e00 74f6 f4'.replaceAll(' ', ''), 'hex').forEach((b, i) => ram.setUint8(CODE + i, b));
+  const waiting = new Int32Array(new SharedArrayBuffer(4));
+  const work: AtomicsWork = { module, memory, pcpuId: 0, jit: 'off', at: CODE, registers: { [RSI]: BigInt(DONE), [RDI]: 0x40_0000n }, waiting, threads: 2, again: true };
+  const worker = new Worker(new URL('./atomics_test_worker.ts', import.meta.url), { workerData: work });
+  const left = once(worker, 'message');
+  while (Atomics.load(waiting, 0) === 0) await new Promise(setImmediate);
+  // 4 MiB and up by a page table at 0x5000: its entry in the page directory at 0x3000 comes and goes.
+  ram.setBigUint64(0x5000, 0x40_0003n, true);
+  const entries = new BigInt64Array(memory.buffer, layout.RAM_BASE + 0x3000 + 8 * 2, 1);
+  Atomics.store(entries, 0, 0n);
+  Atomics.add(waiting, 0, 1);
+  Atomics.notify(waiting, 0);
+  const left0 = new Set<bigint>();
+  for (let i = 0; i < 200_000; i += 1) {
+    Atomics.store(entries, 0, 0x5003n);
+    for (let spin = i & 255; spin > 0; spin -= 1) Atomics.load(waiting, 0);
+    Atomics.store(entries, 0, 0n);
+    for (let spin = 0; spin < 500; spin += 1) Atomics.load(waiting, 0);
+    left0.add(Atomics.load(entries, 0));
+  }
+  ram.setBigUint64(0x3000 + 8 * 2, 0x5003n, true);
+  ram.setUint32(DONE, 1, true);
+  expect(await left).toEqual([HLT]);
+  await worker.terminate();
+  expect([...left0]).toEqual([0n]);
+});
+
 test('the bus is free again when the thread of the pCPU that had stopped the others ends', () => {
   const { buffer } = createMemory(RAM_BYTES);
   const words = new Int32Array(buffer);
