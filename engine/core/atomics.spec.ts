@@ -160,6 +160,35 @@ describe.each(['off', 'on'] as const)('JIT %s: no thread loses another one\'s', 
   });
 });
 
+test('setting the accessed bit of a segment descriptor takes back nothing that another processor writes into it', async () => {
+  const memory = createMemory(RAM_BYTES);
+  const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);
+  const gdt = DATA + 0x5000;
+  // lgdt [rdx]; mov eax, 8; again: mov ds, eax; cmp dword [rsi], 0; jz again; hlt
+  Buffer.from('0f0112 b808000000 8ed8 833e00 74f9 f4'.replaceAll(' ', ''), 'hex').forEach((b, i) => ram.setUint8(CODE + i, b));
+  ram.setBigUint64(gdt + 8, 0x00cf_9200_0000_ffffn, true);
+  ram.setUint16(gdt + 0x100, 15, true);
+  ram.setBigUint64(gdt + 0x102, BigInt(gdt), true);
+  const waiting = new Int32Array(new SharedArrayBuffer(4));
+  const work: AtomicsWork = { module, memory, pcpuId: 0, jit: 'off', at: CODE, registers: { [RSI]: BigInt(DONE), [RDX]: BigInt(gdt + 0x100) }, waiting, threads: 1 };
+  const worker = new Worker(new URL('./atomics_test_worker.ts', import.meta.url), { workerData: work });
+  const left = once(worker, 'message');
+  while (Atomics.load(waiting, 0) === 0) await new Promise(setImmediate);
+  const type = new Uint8Array(memory.buffer, layout.RAM_BASE + gdt + 8 + 5, 1);
+  let lost = 0;
+  for (let i = 0; i < 200_000; i += 1) {
+    Atomics.store(type, 0, 0x92); // writable data, not accessed, DPL 0
+    for (let spin = i & 255; spin > 0; spin -= 1) Atomics.load(waiting, 0);
+    Atomics.or(type, 0, 0x60); // DPL 3
+    for (let spin = 0; spin < 300; spin += 1) Atomics.load(waiting, 0);
+    if ((Atomics.load(type, 0) & 0x60) !== 0x60) lost += 1;
+  }
+  ram.setUint32(DONE, 1, true);
+  expect(await left).toEqual([HLT]);
+  await worker.terminate();
+  expect(lost).toBe(0);
+});
+
 test('no accessed flag appears in a paging-structure entry that another processor has cleared', async () => {
   const memory = createMemory(RAM_BYTES);
   const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);

@@ -211,6 +211,21 @@ export function writeIn(context: u32, gva: u64, size: u32, v: u64): void {
   if (isCodePage(at)) writtenToCode(at);
 }
 
+/** A LOCKed exchange in a given context: the byte becomes `v` if it is `old`. True when it was. */
+export function exchangeByteIn(context: u32, gva: u64, old: u8, v: u8): bool {
+  const e = entryOf(contextTable(context), gva);
+  if (load<u64>(e, E_WRITE) == (gva & ~0xfff)) return atomic.cmpxchg<u8>(<usize>gva + <usize>load<u32>(e, E_ADDEND), old, v) == old;
+  const at = translate(gva, ACCESS_WRITE, context);
+  if (dataBreakpointsOn) dataBreakpoint(gva, 1, true);
+  if (at == 0) {
+    deviceWrite(gva, walkGpa, 1, <u64>v);
+    return true;
+  }
+  if (atomic.cmpxchg<u8>(at, old, v) != old) return false;
+  if (isCodePage(at)) writtenToCode(at);
+  return true;
+}
+
 // @ts-ignore: decorator
 @inline function loadSized(at: usize, size: u32): u64 {
   if (size == 8) return load<u64>(at);
