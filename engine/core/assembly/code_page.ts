@@ -93,7 +93,7 @@ export function writtenToCode(wasmAddr: usize): void {
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
 
-/** A read-modify-write of a marked page is about to happen: voids its blocks now and, for the other pCPUs, again later. */
+/** A read-modify-write of a marked page is about to happen: voids its blocks now; settleWrites() does so again once it is done. */
 export function aboutToWriteCode(wasmAddr: usize): void {
   settleWrites();
   pendingPage = (wasmAddr - RAM_BASE) >> 12;
@@ -101,7 +101,7 @@ export function aboutToWriteCode(wasmAddr: usize): void {
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
 
-/** Bumps the generation of the page of the last read-modify-write, which is complete by now. */
+/** Bumps the generation of the page of the last read-modify-write, which is complete: another pCPU may have decoded old bytes meanwhile. */
 export function settleWrites(): void {
   if (pendingPage == NONE) return;
   atomic.add<u32>(PAGE_GENERATION_BASE + (pendingPage << 2), 1);

@@ -7,6 +7,7 @@
  */
 import { gpr16, gpr32, gpr64, gpr8, setGpr16, setGpr32, setGpr64, setGpr8 } from '../cpu';
 import { stopOthers, unlockBus } from '../buslock';
+import { isCodePage, settleWrites, writtenToCode } from '../code_page';
 import { linear, lockBus, probeWrite, read16, read32, read64, read8, rmwAddress, stepped, write16, write32, write64, write8 } from '../mmu';
 import { REC_LOCK, isMem, recFlags, recRm } from '../record';
 import { highMask, joinQuads, lowMask, swapSplit } from '../split_lock';
@@ -178,14 +179,25 @@ function swapUnaligned(size: u32, v: i64): bool {
     return atomic.cmpxchg<u64>(rmwAt, <u64>rmwOld, wanted) == <u64>rmwOld;
   }
   const done = swapSplit(rmwAt, <u64>rmwOld, value << rmwShift, mask, rmwAt2, rmwOld2, value >> (64 - rmwShift), highMask(rmwShift, bits));
+  if (done && isCodePage(rmwAt)) writtenToCode(rmwAt); // rmwAddress has noted the second page
+  settleWrites();
   unlockBus();
   return done;
 }
 
 /** Replaces the value of rmwLoad. False: another processor was faster, start again with rmwLoad. */
 export function rmwStore(rec: usize, size: u32, v: i64): bool {
+  if (rmwKind == RMW_REGISTER) {
+    writeReg(recRm(rec), size, v);
+    return true;
+  }
+  if (!replaceMemory(size, v)) return false;
+  settleWrites();
+  return true;
+}
+
+function replaceMemory(size: u32, v: i64): bool {
   switch (rmwKind) {
-    case RMW_REGISTER: writeReg(recRm(rec), size, v); return true;
     case RMW_DIRECT: storeDirect(rmwAt, size, v); return true;
     case RMW_SLOW: writeMem(rmwGva, size, v); return true;
     case RMW_ATOMIC: return swapAtomic(rmwAt, size, rmwOld, v);

@@ -13,6 +13,7 @@ import {
   OP_UD1, OP_UD2, OP_XADD, OP_XCHG_AG, OP_XCHG_EG, OP_XLAT,
 } from '../gen/ops';
 import { unlockBus } from '../buslock';
+import { settleWrites } from '../code_page';
 import { linear, lockBus, probeWrite, read64, rmwAddress, segLinear, write64 } from '../mmu';
 import { REC_LOCK, isMem, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
 import { swapSplit } from '../split_lock';
@@ -176,6 +177,7 @@ function compareExchange16(rec: usize): void {
     write64(gva, equal ? gpr64(RBX) : low);
     write64(gva + 8, equal ? gpr64(RCX) : high);
   }
+  settleWrites();
   if (locked) unlockBus();
   const flags = readFlags();
   writeStatus(equal ? flags | ZF : flags & ~ZF);
