@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { CODE, CoreTestMachine, DATA, STACK } from './core_test_machine.ts';
 import { OP } from './gen/ops.ts';
 import { S } from './gen/state.ts';
+import { layout } from './tables/layout.ts';
 
 const HLT = 12;
 const BUDGET = 0x100;
@@ -442,7 +443,27 @@ describe('precision of faults and of code changes', () => {
 });
 
 describe('atomic and exchange instructions', () => {
-  test('XADD, CMPXCHG, XCHG with LOCK work aligned, unaligned and across a page', () => {
+  test.each([
+  ['ADD to memory', [0x83, 0x07, 0x01], 0x3000], ['LOCK ADD', [0xf0, 0x83, 0x07, 0x01], 0x5000], ['XCHG of an unaligned doubleword', [0x87, 0x07], 0x7001],
+  ['LOCK ADD across a page\'s end', [0xf0, 0x83, 0x07, 0x01], 0xaffe], ['LOCK CMPXCHG16B', [0xf0, 0x48, 0x0f, 0xc7, 0x0f], 0xd010],
+  ['REP STOSB', [0xf3, 0xaa], 0xf000],
+] as const)('%s in pages with code voids what was decoded from them, before it and once more when it is done', (_, code, offset) => {
+  m.long64().load(code);
+  const target = DATA + offset; // pages of its own: what is void once more may be so at the next run
+  m.setReg(RDI, BigInt(target));
+  m.setReg(RCX, 2n);
+  const pages = new Set([target >> 12, (target + 3) >> 12]);
+  const marks = new Uint8Array(m.core.memory.buffer, layout.PAGE_CODE_BASE);
+  const generations = new Int32Array(m.core.memory.buffer, layout.PAGE_GENERATION_BASE);
+  for (const page of pages) marks[page] = 2; // another pCPU has decoded code of it
+  m.core.flushTlb();
+  const before = [...pages].map((page) => generations[page]);
+  expect(m.core.run(1)).toBe(BUDGET);
+  expect([...pages].map((page, i) => generations[page] - before[i] >= 2)).toEqual([...pages].map(() => true));
+  for (const page of pages) marks[page] = 0;
+});
+
+test('XADD, CMPXCHG, XCHG with LOCK work aligned, unaligned and across a page', () => {
     m.long64();
     for (const at of [DATA, DATA + 1, DATA + 0xffe]) {
       m.data.setUint32(at, 10, true);

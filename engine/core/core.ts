@@ -63,6 +63,7 @@ interface CoreExports extends CompilerExports, CheckExports {
   init(pcpuId: number, ramBytes: number): void;
   run(budget: number): number;
   unwound(): number;
+  abandoned(): void;
   getFlags(): number;
   setFlags(value: number): void;
   stateWritten(): void;
@@ -233,7 +234,10 @@ export class Core {
           worked = true;
         }
       } catch (error) {
-        if (error !== UNWIND) throw error;
+        if (error !== UNWIND) {
+          exports.abandoned();
+          throw error;
+        }
         deliver = true;
       }
     }

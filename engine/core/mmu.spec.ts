@@ -262,6 +262,21 @@ test('with EPT guest pages go through both translations', () => {
   expect(e.get(DATA) & 0x300n).toBe(0x300n);
 });
 
+test('with accessed and dirty flags for EPT, reading a paging structure counts as a write of its page', () => {
+  m.long();
+  const e = ept();
+  m.setGpr(RDI, page);
+  m.run(LOAD);
+  expect([PML4, PDPT, PD, PT].map((table) => e.get(table) & 0x300n)).toEqual([0x300n, 0x300n, 0x300n, 0x300n]);
+  expect(e.get(DATA) & 0x300n).toBe(0x100n);
+  m.long();
+  const without = ept();
+  m.core.setU64(S.EPTP, m.core.u64(S.EPTP) & ~0x40n);
+  m.setGpr(RDI, page);
+  m.run(LOAD);
+  expect([PML4, PDPT, PD, PT, DATA].map((at) => without.get(at) & 0x300n)).toEqual([0n, 0n, 0n, 0n, 0n]);
+});
+
 test('an EPT violation of a read asks the hypervisor for the data and goes on with its answer', () => {
   m.long();
   ept().set(DATA, 0n);

@@ -241,10 +241,30 @@ test('FSCALE multiplies by a power of two, FXTRACT takes exponent and significan
   expect(o.st.slice(0, 2).map((v) => toNumber(v!))).toEqual([-1.5, 5]);
 });
 
-test('FSCALE by zero returns a denormal as it is, without UE, even when underflow is unmasked', () => {
-  const o = m.run('d9fd', { st: [[0, 0x5555n << 48n], f80(0)], fcw: 0x36f });
-  expect(o.st[0]).toEqual([0, 0x5555n << 48n]);
-  expect(o.fsw & 0x3f).toBe(0x02);
+test.each([
+  ['FSCALE by zero', 'd9fd', f80(0)], ['FPREM by infinity', 'd9f8', INFINITY], ['FPREM1 by infinity', 'd9f5', INFINITY],
+])('%s returns a denormal as it is, which is an underflow only when that is unmasked', (_, code, by) => {
+  const denormal: F80 = [0, 0x5555n << 48n];
+  const masked = m.run(code, { st: [denormal, by] });
+  expect([masked.st[0], masked.fsw & 0x3f]).toEqual([denormal, 0x02]);
+  const unmasked = m.run(code, { st: [denormal, by], fcw: 0x36f });
+  expect([unmasked.st[0], unmasked.fsw & 0x3f]).toEqual([[0x6000, 0xaaaan << 48n], 0x12]); // exponent 24576 higher
+});
+
+test('FPTAN of the smallest normal number is not below it, FSIN is: UE by the direction of rounding', () => {
+  const smallest: F80 = [1, 1n << 63n];
+  const largestDenormal: F80 = [0, (1n << 63n) - 1n];
+  for (const fcw of [0x37f, 0x77f, 0xb7f, 0xf7f]) {
+    expect(m.run('d9f2', { st: [smallest], fcw }).fsw & 0x3f, `FPTAN, FCW ${fcw.toString(16)}`).toBe(0x20);
+  }
+  for (const fcw of [0x37f, 0xb7f]) {
+    const o = m.run('d9fe', { st: [smallest], fcw });
+    expect([o.st[0], o.fsw & 0x3f]).toEqual([smallest, 0x20]);
+  }
+  for (const fcw of [0x77f, 0xf7f]) {
+    const o = m.run('d9fe', { st: [smallest], fcw });
+    expect([o.st[0], o.fsw & 0x3f]).toEqual([largestDenormal, 0x30]);
+  }
 });
 
 test('FSCALE beyond every exponent overflows to infinity when overflow is unmasked, whatever RC says', () => {

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { CompilerService } from '../core/jit/compiler_service.ts';
+import { forgetPresence } from '../core/presence.ts';
 import type { Board } from './board.ts';
 import type { CoreParts, FromPcpu, PcpuWorkerData } from './pcpu_if.ts';
 
@@ -46,6 +47,7 @@ class PcpuThread {
       });
       const die = (error: Error): void => {
         settle();
+        if (this.#death === undefined) forgetPresence(board.buffer, pcpuId);
         this.#death ??= error;
         reject(error);
         for (const pending of this.#pending.values()) pending.reject(error);

@@ -35,7 +35,7 @@ export interface CaseInfo {
   readonly ops: readonly string[];
   /** RFLAGS bits whose value the SDM leaves undefined after the case. */
   readonly undefinedFlags: number;
-  /** The SDM leaves the destination register undefined: general registers are not compared. */
+  /** The SDM leaves the destination undefined: general registers and memory are not compared. */
   readonly undefinedResult: boolean;
   /** x87 results may differ by this many units in the last place (transcendental functions). */
   readonly x87Ulps: number;

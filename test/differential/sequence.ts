@@ -58,6 +58,7 @@ export function generateSequence(batch: Batch, kind: SequenceKind, pool: readonl
     if (undefined_ !== 0 && READERS.test(op)) continue;
     const encoder = new Encoder(form, mode, r, gpr, none, CODE_ADDRESS + length, true, bases);
     const bytes = encoder.encode(kind);
+    if (/^SH[LR]D_/.test(op) && encoder.operandBytes === 2) continue; // a count above 16 leaves the result undefined
     if (length + bytes.length > CODE_BYTES - 2) break;
     bytes.copy(b, o + length);
     length += bytes.length;

@@ -1,42 +1,121 @@
 /**
- * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory). It
- * excludes other such accesses; split_lock.ts answers for plain stores and aligned LOCKed accesses of the same bytes.
+ * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory), and the
+ * stop of all other pCPUs for a split one, which plain loads and stores of theirs must not see half done.
+ *
+ * A pCPU is present while it may touch guest memory: in run(), but for calls out of it. The holder of the lock sets BUS_STOP,
+ * asks every pCPU that is present to look at its event flags, and goes on once none is. Whoever arrives while BUS_STOP is
+ * set goes away again until it is clear; so does whoever waits for the lock. Either side writes its own word before it reads the
+ * other's, so one of them sees the other. A pCPU that was held up gets to run before the next stop, and the lock is handed to
+ * who waits for it, pCPU by pCPU: split LOCKs in a loop starve nobody.
  *
  * @spec   SDM vol. 3, 9.1.2 bus locking
- * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs
+ * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs, and between split ones and any access of a pCPU
+ * @differ Devices are not stopped: split_lock.ts keeps what they store.
  */
-import { cpu } from './cpu';
-import { PCPU_BASE, S_PCPU_ID } from './gen/state';
-
-/** Words that all pCPUs share, in pCPU 0's block behind its TLB. */
-export const SHARED_OFFSET: usize = 0x3_0000;
-const BUS_LOCK: usize = PCPU_BASE + SHARED_OFFSET;
+import { EVENT_CODE, cpu } from './cpu';
+import {
+  BUS_LOCK, BUS_STOP, HELD_UP_OFFSET, MAX_PCPUS, PCPU_BASE, PCPU_STRIDE, PRESENT_OFFSET, S_EVENT_FLAGS, S_PCPU_ID, WANTS_BUS_OFFSET,
+} from './gen/state';
 
 /** A word of this pCPU's own block that only fences touch. */
-const FENCE_WORD: usize = SHARED_OFFSET + 0x80;
+const FENCE_WORD: usize = 0x3_0080;
 
 const TRIES: u32 = 512;
+/** The thread waited for may not have a core of the host: leave it this one for an instant, and look again. */
 const YIELD_NS: i64 = 20_000;
 
 let held: bool = false;
+let stopping: bool = false;
 
-/** Takes the NUC's bus lock. Probe every access first: a fault must not be raised under the lock (deliverFault drops it). */
-export function lockBus(): void {
-  const owner = load<u32>(cpu, S_PCPU_ID) + 1;
-  let tries: u32 = 0;
-  for (let holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, owner); holder != 0; holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, owner)) {
-    if (++tries % TRIES != 0) continue;
-    // The holder's thread may not have a core of the host: leave it this one for an instant.
-    atomic.wait<i32>(BUS_LOCK, <i32>holder, YIELD_NS);
+// @ts-ignore: decorator
+@inline function blockOf(pcpu: u32): usize { return PCPU_BASE + <usize>pcpu * PCPU_STRIDE; }
+
+/** Waits while the word holds `value`. */
+function waitWhile(word: usize, value: u32): void {
+  for (let tries: u32 = 1; atomic.load<u32>(word) == value; tries++) {
+    if (tries % TRIES == 0) atomic.wait<i32>(word, <i32>value, YIELD_NS);
+  }
+}
+
+/** Asks a pCPU to look at what others want of it before its next block, if it is present. */
+export function summon(pcpu: u32): void {
+  if (isPresent(pcpu)) atomic.or<i32>(blockOf(pcpu) + S_EVENT_FLAGS, EVENT_CODE);
+}
+
+// @ts-ignore: decorator
+@inline export function isPresent(pcpu: u32): bool { return atomic.load<u32>(blockOf(pcpu) + PRESENT_OFFSET) != 0; }
+
+/** This pCPU is about to touch guest memory: not before a stop by another one is over. */
+export function arrive(): void {
+  atomic.store<u32>(cpu + PRESENT_OFFSET, 1);
+  if (atomic.load<u32>(BUS_STOP) != 0) waitForEndOfStop();
+}
+
+/** From here on this pCPU touches no guest memory. */
+export function depart(): void { atomic.store<u32>(cpu + PRESENT_OFFSET, 0); }
+
+function waitForEndOfStop(): void {
+  atomic.store<u32>(cpu + HELD_UP_OFFSET, 1);
+  for (let stopper = atomic.load<u32>(BUS_STOP); stopper != 0; stopper = atomic.load<u32>(BUS_STOP)) {
+    depart();
+    atomic.notify(cpu + PRESENT_OFFSET);
+    waitWhile(BUS_STOP, stopper);
+    atomic.store<u32>(cpu + PRESENT_OFFSET, 1);
+  }
+  atomic.store<u32>(cpu + HELD_UP_OFFSET, 0);
+  atomic.notify(cpu + HELD_UP_OFFSET);
+}
+
+/** Between instructions: makes way for a stop. acknowledgeCode() must follow, as after arrive(). */
+export function makeWay(): void { if (atomic.load<u32>(BUS_STOP) != 0) waitForEndOfStop(); }
+
+/**
+ * Takes the NUC's bus lock; this pCPU must have departed. Probe every access first: a fault should not be raised under the
+ * lock (deliverFault drops it).
+ */
+export function takeBus(): void {
+  const self = load<u32>(cpu, S_PCPU_ID) + 1;
+  let holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, self);
+  if (holder != 0) {
+    atomic.store<u32>(cpu + WANTS_BUS_OFFSET, 1);
+    atomic.notify(cpu + PRESENT_OFFSET); // the holder may be waiting for that
+    for (holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, self); holder != 0 && holder != self; holder = atomic.cmpxchg<u32>(BUS_LOCK, 0, self)) {
+      waitWhile(BUS_LOCK, holder);
+    }
+    atomic.store<u32>(cpu + WANTS_BUS_OFFSET, 0);
   }
   held = true;
 }
 
-/** Releases the bus lock; harmless when this pCPU does not hold it. */
+/** Under the bus lock: returns once every other pCPU has departed, and keeps them away until unlockBus(). */
+export function stopOthers(): void {
+  const self = load<u32>(cpu, S_PCPU_ID);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) waitWhile(blockOf(other) + HELD_UP_OFFSET, 1);
+  stopping = true;
+  atomic.store<u32>(BUS_STOP, self + 1);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) summon(other);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) waitWhile(blockOf(other) + PRESENT_OFFSET, 1);
+}
+
+/** Releases the bus lock and ends the stop; harmless when this pCPU does not hold it. */
 export function unlockBus(): void {
   if (!held) return;
   held = false;
-  atomic.store<u32>(BUS_LOCK, 0);
+  if (stopping) {
+    stopping = false;
+    atomic.store<u32>(BUS_STOP, 0);
+    atomic.notify(BUS_STOP);
+  }
+  const self = load<u32>(cpu, S_PCPU_ID);
+  let next: u32 = 0;
+  for (let i: u32 = 1; i < MAX_PCPUS; i++) {
+    const other = (self + i) % MAX_PCPUS;
+    if (atomic.load<u32>(blockOf(other) + WANTS_BUS_OFFSET) == 0) continue;
+    next = other + 1;
+    break;
+  }
+  atomic.store<u32>(BUS_LOCK, next);
+  atomic.notify(BUS_LOCK);
 }
 
 /** MFENCE: a sequentially consistent read-modify-write orders all accesses before and after it. */

@@ -9,19 +9,12 @@
  * @spec   SDM vol. 3, 9.1.3 handling self- and cross-modifying code
  * @cover  #Y self-modifying and cross-modifying code of all pCPUs without any serialising instruction
  */
-import { EVENT_CODE, cpu } from './cpu';
-import { SHARED_OFFSET } from './buslock';
+import { cpu } from './cpu';
+import { arrive, depart, isPresent, summon } from './buslock';
 import {
-  MAX_PCPUS, PAGE_CODE_BASE, PAGE_GENERATION_BASE, PCPU_BASE, PCPU_STRIDE, RAM_BASE, S_EVENT_FLAGS, S_LEAVE_BLOCK, S_PCPU_ID,
+  CODE_ACKNOWLEDGED_OFFSET, CODE_EPOCH, MAX_PCPUS, PAGE_CODE_BASE, PAGE_GENERATION_BASE, PCPU_BASE, PCPU_STRIDE, RAM_BASE, S_LEAVE_BLOCK, S_PCPU_ID,
 } from './gen/state';
 import { dropCodeWriteTags } from './tlb';
-
-/** Per-pCPU words, at this offset of each block. */
-const SYNC_OFFSET: usize = 0x3_0040;
-const RUNNING: usize = SYNC_OFFSET; //      1 while this pCPU may use its TLB
-const ACKNOWLEDGED: usize = SYNC_OFFSET + 4; // last code epoch for which it dropped its write entries
-/** Shared: counts the pages newly marked. */
-const CODE_EPOCH: usize = PCPU_BASE + SHARED_OFFSET + 8;
 
 /** Writes to one marked page in a row after which its mark is withdrawn: it has become data. */
 const WITHDRAW_AFTER: u32 = 24;
@@ -36,20 +29,20 @@ let pendingPage: usize = NONE;
 /** Drops what other pCPUs asked to be dropped, and says so. */
 export function acknowledgeCode(): void {
   const epoch = atomic.load<u32>(CODE_EPOCH);
-  if (atomic.load<u32>(cpu + ACKNOWLEDGED) == epoch) return;
+  if (atomic.load<u32>(cpu + CODE_ACKNOWLEDGED_OFFSET) == epoch) return;
   dropCodeWriteTags();
-  atomic.store<u32>(cpu + ACKNOWLEDGED, epoch);
+  atomic.store<u32>(cpu + CODE_ACKNOWLEDGED_OFFSET, epoch);
 }
 
 /** To be called at the start of run(): from here on this pCPU may hold fast write entries. */
 export function enterRun(): void {
-  atomic.store<u32>(cpu + RUNNING, 1);
+  arrive();
   settleWrites();
   acknowledgeCode();
 }
 
 /** To be called at the end of run() and around every call out of it. */
-export function leaveRun(): void { atomic.store<u32>(cpu + RUNNING, 0); }
+export function leaveRun(): void { depart(); }
 
 /**
  * Announces that this pCPU will decode from the page at wasmAddr. True: what is decoded now may be cached (against the
@@ -65,10 +58,7 @@ export function markCodePage(wasmAddr: usize): bool {
     lastWritten = 0;
     if (old == 0) {
       neededEpoch = atomic.add<u32>(CODE_EPOCH, 1) + 1;
-      for (let other: u32 = 0; other < MAX_PCPUS; other++) {
-        const block = PCPU_BASE + <usize>other * PCPU_STRIDE;
-        if (other != self && atomic.load<u32>(block + RUNNING) != 0) atomic.or<i32>(block + S_EVENT_FLAGS, EVENT_CODE);
-      }
+      for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) summon(other);
       acknowledgeCode();
     } else if (!(old & bit)) {
       neededEpoch = atomic.load<u32>(CODE_EPOCH);
@@ -77,10 +67,8 @@ export function markCodePage(wasmAddr: usize): bool {
   }
   if (settledEpoch == neededEpoch) return true;
   for (let other: u32 = 0; other < MAX_PCPUS; other++) {
-    if (other == self) continue;
-    const block = PCPU_BASE + <usize>other * PCPU_STRIDE;
-    if (atomic.load<u32>(block + RUNNING) == 0) continue;
-    if (<i32>(atomic.load<u32>(block + ACKNOWLEDGED) - neededEpoch) < 0) return false;
+    if (other == self || !isPresent(other)) continue;
+    if (<i32>(atomic.load<u32>(PCPU_BASE + <usize>other * PCPU_STRIDE + CODE_ACKNOWLEDGED_OFFSET) - neededEpoch) < 0) return false;
   }
   settledEpoch = neededEpoch;
   return true;
@@ -105,7 +93,7 @@ export function writtenToCode(wasmAddr: usize): void {
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
 
-/** A read-modify-write of a marked page is about to happen: voids its blocks now and, for the other pCPUs, again later. */
+/** A read-modify-write of a marked page is about to happen: voids its blocks now; settleWrites() does so again once it is done. */
 export function aboutToWriteCode(wasmAddr: usize): void {
   settleWrites();
   pendingPage = (wasmAddr - RAM_BASE) >> 12;
@@ -113,7 +101,7 @@ export function aboutToWriteCode(wasmAddr: usize): void {
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
 
-/** Bumps the generation of the page of the last read-modify-write, which is complete by now. */
+/** Bumps the generation of the page of the last read-modify-write, which is complete: another pCPU may have decoded old bytes meanwhile. */
 export function settleWrites(): void {
   if (pendingPage == NONE) return;
   atomic.add<u32>(PAGE_GENERATION_BASE + (pendingPage << 2), 1);

@@ -6,7 +6,7 @@
 import { CS, LDTR, MODE_LONG, TR, cpu, mode, segAttr, segBase, segLimit, segSelector } from './cpu';
 import { TS, raiseError } from './fault';
 import { S_GDTR_BASE, S_GDTR_LIMIT, S_SEG_ATTR, S_SEG_BASE, S_SEG_LIMIT, S_SEG_SELECTOR } from './gen/state';
-import { readIn, writeIn } from './mmu';
+import { exchangeByteIn, readIn, writeIn } from './mmu';
 import { CONTEXT_SUPERVISOR } from './paging';
 import { ATTR_DB, ATTR_P, ATTR_S, ATTR_UNUSABLE } from './segment_check';
 
@@ -15,6 +15,8 @@ import { ATTR_DB, ATTR_P, ATTR_S, ATTR_UNUSABLE } from './segment_check';
 @inline export function systemRead(gva: u64, size: u32): u64 { return readIn(CONTEXT_SUPERVISOR, systemLinear(gva), size); }
 // @ts-ignore: decorator
 @inline export function systemWrite(gva: u64, size: u32, v: u64): void { writeIn(CONTEXT_SUPERVISOR, systemLinear(gva), size, v); }
+/** LOCKed: the byte becomes `v` if it is `old`; true when it was (SDM vol. 3, 9.1.2.1: descriptor updates lock the bus). */
+export function systemExchange(gva: u64, old: u64, v: u64): bool { return exchangeByteIn(CONTEXT_SUPERVISOR, systemLinear(gva), <u8>old, <u8>v); }
 // @ts-ignore: decorator
 @inline function systemLinear(gva: u64): u64 { return mode() & MODE_LONG ? gva : gva & 0xffff_ffff; }
 
@@ -86,7 +88,8 @@ export function systemBase(d: u64): u64 { return descriptorBase(d) | (descriptor
 
 /** Sets the accessed bit of the code or data descriptor at `at`. */
 export function markAccessed(at: u64, d: u64): void {
-  if (!(d & 0x0000_0100_0000_0000)) systemWrite(at + 5, 1, (d >> 40 & 0xff) | 1);
+  let byte = d >> 40 & 0xff;
+  while (!(byte & 1) && !systemExchange(at + 5, byte, byte | 1)) byte = systemRead(at + 5, 1);
 }
 
 /** Loads a segment register with its hidden part. */

@@ -23,6 +23,8 @@ export const EPT_X: u32 = 4;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const ACCESSED: u64 = 0x100;
 const DIRTY: u64 = 0x200;
+/** EPTP: accessed and dirty flags are kept. */
+const KEEP_FLAGS: u64 = 0x40;
 
 let ramSize: u64 = 0;
 /** Bytes of board RAM from HPA 0: nothing beyond is ever touched. */
@@ -89,7 +91,7 @@ function eptWalk(eptp: u64, gpa: u64, access: u32): bool {
   eptFault = EXIT_EPT_VIOLATION;
   eptPage = 0;
   eptRights = 0;
-  const keepFlags = (eptp & 0x40) != 0;
+  const keepFlags = (eptp & KEEP_FLAGS) != 0;
   if (gpa >> 48) return false;
   let table = eptp & FRAME;
   let rights: u32 = EPT_R | EPT_W | EPT_X;
@@ -153,8 +155,8 @@ function misconfigured(entry: u64, shift: u32): bool {
   return (entry & FRAME & (((<u64>1) << shift) - 1)) != 0;
 }
 
-/** wasm address of a guest paging-structure entry, 0 when it is not in RAM. */
+/** wasm address of a guest paging-structure entry, 0 when it is not in RAM. Counts as a write with flags of EPT (SDM 29.3.5). */
 export function structureAddress(gpa: u64): usize {
-  if (!eptTranslate(gpa, ACCESS_READ)) return 0;
+  if (!eptTranslate(gpa, load<u64>(cpu, S_EPTP) & KEEP_FLAGS ? ACCESS_WRITE : ACCESS_READ)) return 0;
   return walkedPage(eptPage) + (<usize>gpa & 0xfff);
 }

@@ -1,5 +1,6 @@
 /** The core's exports to core.ts. */
 import { initBlocks, dropBlocks } from './block';
+import { unlockBus } from './buslock';
 import { cpu, instrRip, setCpu } from './cpu';
 import { leaveRun } from './code_page';
 import { decodeInstruction, decodedEnds } from './decode';
@@ -58,6 +59,12 @@ export function unwound(): u32 {
   if (leaveReason == STAY) return STAY;
   leaveRun();
   return takeLeaveReason();
+}
+
+/** An error of the engine's own has ended run(): other pCPUs must not wait for this one. */
+export function abandoned(): void {
+  unlockBus();
+  leaveRun();
 }
 
 /** What stateWritten() does, but for translations: lock-step checking takes care of those. */

@@ -15,8 +15,8 @@ import {
   segLimit, setGpr16, setGpr32, setGpr64,
 } from './cpu';
 import { S_CUR_OP, S_EVENT_FLAGS, S_EXIT_DATA, S_EXIT_GPA, S_EXIT_GVA, S_EXIT_QUALIFICATION, S_EXIT_SIZE, S_MMU_CONTEXT } from './gen/state';
-import { aboutToWriteCode, acknowledgeCode, isCodePage, markCodePage as mark, writtenToCode } from './code_page';
-import { lockBus as lock, unlockBus as unlock } from './buslock';
+import { aboutToWriteCode, acknowledgeCode, enterRun, isCodePage, leaveRun, markCodePage as mark, writtenToCode } from './code_page';
+import { makeWay, takeBus } from './buslock';
 import { dataBreakpoint, dataBreakpointsOn, pageHasDataBreakpoint, updateBreakpoints } from './debug';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptFault, eptPage, eptRights, eptTranslate, flushEptCache, setRamSize } from './ept';
 import { vmexit } from './exit';
@@ -211,6 +211,21 @@ export function writeIn(context: u32, gva: u64, size: u32, v: u64): void {
   if (isCodePage(at)) writtenToCode(at);
 }
 
+/** A LOCKed exchange in a given context: the byte becomes `v` if it is `old`. True when it was. */
+export function exchangeByteIn(context: u32, gva: u64, old: u8, v: u8): bool {
+  const e = entryOf(contextTable(context), gva);
+  if (load<u64>(e, E_WRITE) == (gva & ~0xfff)) return atomic.cmpxchg<u8>(<usize>gva + <usize>load<u32>(e, E_ADDEND), old, v) == old;
+  const at = translate(gva, ACCESS_WRITE, context);
+  if (dataBreakpointsOn) dataBreakpoint(gva, 1, true);
+  if (at == 0) {
+    deviceWrite(gva, walkGpa, 1, <u64>v);
+    return true;
+  }
+  if (atomic.cmpxchg<u8>(at, old, v) != old) return false;
+  if (isCodePage(at)) writtenToCode(at);
+  return true;
+}
+
 // @ts-ignore: decorator
 @inline function loadSized(at: usize, size: u32): u64 {
   if (size == 8) return load<u64>(at);
@@ -284,7 +299,7 @@ function slowWrite128(gva: u64, v: v128): void {
 }
 
 // @ts-ignore: decorator
-@inline function stepped(gva: u64, by: u64): u64 { return mode() & MODE_LONG ? gva + by : (gva + by) & 0xffff_ffff; }
+@inline export function stepped(gva: u64, by: u64): u64 { return mode() & MODE_LONG ? gva + by : (gva + by) & 0xffff_ffff; }
 
 // ---- device memory
 
@@ -390,8 +405,12 @@ function slowRmwAddress(gva: u64, size: u32): usize {
   return at;
 }
 
-export function lockBus(): void { lock(); }
-export function unlockBus(): void { unlock(); }
+/** Takes the bus lock. Translations may have been given up meanwhile: look up again what is accessed under it. */
+export function lockBus(): void {
+  leaveRun();
+  takeBus();
+  enterRun();
+}
 
 // ---- events and flushes
 
@@ -415,6 +434,7 @@ export function handleMmuEvents(): void {
   const mine = EVENT_TLB_FLUSH | EVENT_CODE;
   const flags = atomic.and<i32>(cpu + S_EVENT_FLAGS, ~mine);
   if (flags & EVENT_TLB_FLUSH) flushTlb();
+  makeWay();
   acknowledgeCode();
 }
 

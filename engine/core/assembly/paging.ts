@@ -42,6 +42,7 @@ export let walkLarge: bool = false;
 
 // Entries used by the walk in progress, wasm addresses.
 let used0: usize = 0; let used1: usize = 0; let used2: usize = 0;
+let entry0: u64 = 0; let entry1: u64 = 0; let entry2: u64 = 0;
 
 /** CPUs set A and D only through writable EPT mappings; elsewhere the flags stay as they are. */
 let writableTables: bool = true;
@@ -145,7 +146,7 @@ function walk64(gva: u64, access: u32, context: u32, cr0: u64, cr4: u64, commit:
     us = us && (entry & US) != 0;
     xd = xd || (entry & XD) != 0;
     if (shift != 12 && !(entry & PS)) {
-      if (shift == 39) used0 = at; else if (shift == 30) used1 = at; else used2 = at;
+      if (shift == 39) { used0 = at; entry0 = entry; } else if (shift == 30) { used1 = at; entry1 = entry; } else { used2 = at; entry2 = entry; }
       table = entry & FRAME;
       shift -= 9;
       continue;
@@ -164,18 +165,19 @@ function walk64(gva: u64, access: u32, context: u32, cr0: u64, cr4: u64, commit:
   return FAULT;
 }
 
-/** Sets A in the entries used and A (and D) in the 8-byte leaf. False: the leaf changed under us, walk again. */
+/** Sets A in the entries used and A (and D) in the 8-byte leaf. False: an entry changed under us, walk again. */
 function setFlags64(at: usize, entry: u64, access: u32): bool {
   const flags = access == ACCESS_WRITE ? A | D : A;
   if (!writableTables || at == 0) return true;
-  setAccessed(used0); setAccessed(used1); setAccessed(used2);
+  if (!setAccessed64(used0, entry0) || !setAccessed64(used1, entry1) || !setAccessed64(used2, entry2)) return false;
   if ((entry & flags) == flags) return true;
   return atomic.cmpxchg<u64>(at, entry, entry | flags) == entry;
 }
 
+/** Another pCPU may have cleared the entry meanwhile: no flag may appear in it then. */
 // @ts-ignore: decorator
-@inline function setAccessed(at: usize): void {
-  if (at != 0 && !(load<u8>(at) & <u8>A)) atomic.or<u8>(at, <u8>A);
+@inline function setAccessed64(at: usize, entry: u64): bool {
+  return at == 0 || (entry & A) != 0 || atomic.cmpxchg<u64>(at, entry, entry | A) == entry;
 }
 
 function walk32(gva: u32, access: u32, context: u32, cr0: u64, cr4: u64, commit: bool): i32 {
@@ -203,7 +205,7 @@ function walk32(gva: u32, access: u32, context: u32, cr0: u64, cr4: u64, commit:
   if (!((rights >> access) & 1)) return fault(access, context, PF_P);
   const flags: u32 = access == ACCESS_WRITE ? 0x60 : 0x20;
   if (commit && writableTables && at != 0) {
-    setAccessed(used2);
+    if (used2 != 0 && (pde & <u32>A) == 0 && atomic.cmpxchg<u32>(used2, pde, pde | <u32>A) != pde) return RETRY;
     if ((entry & flags) != flags && atomic.cmpxchg<u32>(at, entry, entry | flags) != entry) return RETRY;
   }
   walkRights = access == ACCESS_WRITE || entry & 0x40 ? rights : rights & ~2;

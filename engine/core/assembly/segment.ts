@@ -7,7 +7,7 @@ import { ES, FS, GS, DS, LDTR, MODE_LONG, MODE_LONG64, MODE_PROTECTED, MODE_V86,
 import {
   TYPE_CALL, TYPE_CALL16, TYPE_LDT, TYPE_TASK_GATE, TYPE_TSS, TYPE_TSS16, TYPE_TSS16_BUSY, TYPE_TSS_BUSY, attrDpl, attrType, descriptorAt, descriptorAttr,
   descriptorHigh, descriptorLimit, isCode, isConforming, isData, isNull, locate, markAccessed, readDescriptor, readSystemDescriptor,
-  setNullSegment, setRealSegment, setSegment, setSegmentFrom, setV86Segment, systemBase, systemRead, systemWrite,
+  setNullSegment, setRealSegment, setSegment, setSegmentFrom, setV86Segment, systemBase, systemExchange, systemRead,
 } from './descriptor';
 import { GP, NP, SSF, raiseError } from './fault';
 import { canonical } from './paging';
@@ -103,7 +103,10 @@ export function loadTr(selector: u32): void {
   if (!(attr & ATTR_P)) raiseError(NP, error);
   const base = systemBase(d);
   if (!canonical(base)) raiseError(GP, error);
-  systemWrite(descriptorAt + 5, 1, ((d >> 40) & 0xff) | 2);
+  if (!systemExchange(descriptorAt + 5, d >> 40 & 0xff, (d >> 40 & 0xff) | 2)) { // another processor was faster: look again
+    loadTr(selector);
+    return;
+  }
   setSegment(TR, selector, base, descriptorLimit(d), attr | 2);
 }
 

@@ -1,12 +1,13 @@
 /**
  * LOCKed read-modify-write of bytes that lie in two aligned quadwords (split accesses, 16-byte operands): what the bus
- * lock alone cannot give, because plain stores and aligned atomics of other pCPUs do not take it. Both quadwords are
- * replaced by compare-and-swap, the second one only when the operand's bytes in it are still those that were read;
- * else the first is taken back and the instruction starts again. So no store of another pCPU is lost.
+ * lock alone cannot give, because it does not keep everybody from storing: never a device, and for 16-byte operands no
+ * pCPU. Both quadwords are replaced by compare-and-swap, the second one only when the operand's bytes in it are still
+ * those that were read; else the first is taken back and the instruction starts again. So no store of theirs is lost.
  *
  * @spec   SDM vol. 3, 9.1.2 bus locking
  * @cover  #Y against LOCKed accesses of all sizes and alignments, against plain stores of the operand's bytes and of its neighbours
- * @differ Between the two exchanges another pCPU can see the first quadword new and the second one old.
+ * @differ Between the two exchanges a device can see the first quadword new and the second one old, and of a 16-byte operand
+ *         another pCPU as well (docs/adr/0007-split-locks-stop-pcpus.md).
  */
 
 /** Value of `bits` (8 to 64) bits that begin `shift` bits into lo and, where they do not fit, go on in hi; sign-extended. */

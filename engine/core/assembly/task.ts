@@ -12,7 +12,7 @@ import { DR6_BT, pendingDebug, setPendingDebug, updateBreakpoints } from './debu
 import { commitStack, stackPush, useCurrentStack } from './deliver';
 import {
   TYPE_LDT, TYPE_TSS, TYPE_TSS16, attrDpl, attrType, descriptorAt, descriptorAttr, descriptorBase, descriptorLimit, isCode, isConforming, isData, isNull,
-  markAccessed, readDescriptor, setNullSegment, setSegment, setSegmentFrom, setV86Segment, systemRead, systemWrite,
+  markAccessed, readDescriptor, setNullSegment, setSegment, setSegmentFrom, setV86Segment, systemExchange, systemRead, systemWrite,
 } from './descriptor';
 import { GP, NP, SSF, TS, faultsAtRip, raiseError } from './fault';
 import { NT, VM, writeFlags } from './flags';
@@ -82,8 +82,9 @@ function leaveLocalBreakpoints(): void {
 }
 
 function setBusy(at: u64, busy: bool): void {
-  const byte = systemRead(at + 5, 1);
-  systemWrite(at + 5, 1, busy ? byte | BUSY : byte & ~BUSY);
+  let byte: u64;
+  do byte = systemRead(at + 5, 1);
+  while (!systemExchange(at + 5, byte, busy ? byte | BUSY : byte & ~BUSY));
 }
 
 function saveTask(base: u64, wide: bool, eip: u32, flags: u32): void {

@@ -6,7 +6,9 @@
  * @spec SDM vol. 1, 3.4.1.1 (32-bit results zero bits 63:32); vol. 3, 9.1 (locked atomic operations)
  */
 import { gpr16, gpr32, gpr64, gpr8, setGpr16, setGpr32, setGpr64, setGpr8 } from '../cpu';
-import { linear, lockBus, probeWrite, read16, read32, read64, read8, rmwAddress, unlockBus, write16, write32, write64, write8 } from '../mmu';
+import { stopOthers, unlockBus } from '../buslock';
+import { isCodePage, settleWrites, writtenToCode } from '../code_page';
+import { linear, lockBus, probeWrite, read16, read32, read64, read8, rmwAddress, stepped, write16, write32, write64, write8 } from '../mmu';
 import { REC_LOCK, isMem, recFlags, recRm } from '../record';
 import { highMask, joinQuads, lowMask, swapSplit } from '../split_lock';
 
@@ -68,7 +70,7 @@ const RMW_DIRECT: u32 = 1; //       RAM, no LOCK
 const RMW_SLOW: u32 = 2; //         device memory or page crossing, no LOCK
 const RMW_ATOMIC: u32 = 3; //       RAM, LOCK, aligned: a compare-and-swap
 const RMW_QUAD: u32 = 4; //         RAM, LOCK, unaligned within an aligned quadword: a compare-and-swap of that
-const RMW_SPLIT: u32 = 5; //        RAM, LOCK, in two quadwords: under the bus lock
+const RMW_SPLIT: u32 = 5; //        RAM, LOCK, in two quadwords: under the bus lock, the other pCPUs stopped
 const RMW_BUS: u32 = 6; //          device memory, LOCK
 
 let rmwKind: u32 = 0;
@@ -133,39 +135,39 @@ export function rmwLoadAt(gva: u64, size: u32, locked: bool): i64 {
       rmwOld = loadAtomic(at, size);
       return rmwOld;
     }
-    return loadUnaligned(at, (at & ~7) + 8, size);
+    rmwShift = <u64>((at & 7) << 3);
+    if (rmwShift + <u64>(size << 3) > 64) return loadOnBus(gva, size);
+    rmwKind = RMW_QUAD;
+    rmwAt = at & ~7;
+    rmwOld = atomic.load<i64>(rmwAt);
+    return joinQuads(<u64>rmwOld, 0, rmwShift, <u64>(size << 3));
   }
   probeWrite(gva, size);
+  if (locked) return loadOnBus(gva, size);
   rmwKind = RMW_SLOW;
-  if (!locked) return readMem(gva, size);
-  const first: u32 = 0x1000 - (<u32>gva & 0xfff);
-  if (first < size) {
-    const low = rmwAddress(gva, first);
-    const high = rmwAddress(gva + first, size - first);
-    if (low != 0 && high != 0) return loadUnaligned(low, high, size);
-  }
-  rmwKind = RMW_BUS;
-  lockBus();
   return readMem(gva, size);
 }
 
-/** LOCKed read at an odd address; `high` is where the next quadword is, in another page perhaps. */
-function loadUnaligned(at: usize, high: usize, size: u32): i64 {
-  const quad = at & ~7;
-  rmwAt = quad;
-  rmwShift = <u64>((at & 7) << 3);
-  const bits = <u64>(size << 3);
-  if (rmwShift + bits <= 64) {
-    rmwKind = RMW_QUAD;
-    rmwOld = atomic.load<i64>(quad);
-    return joinQuads(<u64>rmwOld, 0, rmwShift, bits);
-  }
-  rmwKind = RMW_SPLIT;
+/** LOCKed read of bytes in two quadwords, or of device memory. */
+function loadOnBus(gva: u64, size: u32): i64 {
   lockBus();
-  rmwAt2 = high;
-  rmwOld = atomic.load<i64>(quad);
-  rmwOld2 = atomic.load<u64>(high);
-  return joinQuads(<u64>rmwOld, rmwOld2, rmwShift, bits);
+  const first: u32 = 8 - (<u32>gva & 7);
+  if (first < size) {
+    const low = rmwAddress(gva, first);
+    const high = rmwAddress(stepped(gva, first), size - first);
+    if (low != 0 && high != 0) {
+      stopOthers();
+      rmwKind = RMW_SPLIT;
+      rmwShift = <u64>((low & 7) << 3);
+      rmwAt = low & ~7;
+      rmwAt2 = high;
+      rmwOld = atomic.load<i64>(rmwAt);
+      rmwOld2 = atomic.load<u64>(high);
+      return joinQuads(<u64>rmwOld, rmwOld2, rmwShift, <u64>(size << 3));
+    }
+  }
+  rmwKind = RMW_BUS;
+  return readMem(gva, size);
 }
 
 function swapUnaligned(size: u32, v: i64): bool {
@@ -177,14 +179,25 @@ function swapUnaligned(size: u32, v: i64): bool {
     return atomic.cmpxchg<u64>(rmwAt, <u64>rmwOld, wanted) == <u64>rmwOld;
   }
   const done = swapSplit(rmwAt, <u64>rmwOld, value << rmwShift, mask, rmwAt2, rmwOld2, value >> (64 - rmwShift), highMask(rmwShift, bits));
+  if (done && isCodePage(rmwAt)) writtenToCode(rmwAt); // rmwAddress has noted the second page
+  settleWrites();
   unlockBus();
   return done;
 }
 
 /** Replaces the value of rmwLoad. False: another processor was faster, start again with rmwLoad. */
 export function rmwStore(rec: usize, size: u32, v: i64): bool {
+  if (rmwKind == RMW_REGISTER) {
+    writeReg(recRm(rec), size, v);
+    return true;
+  }
+  if (!replaceMemory(size, v)) return false;
+  settleWrites();
+  return true;
+}
+
+function replaceMemory(size: u32, v: i64): bool {
   switch (rmwKind) {
-    case RMW_REGISTER: writeReg(recRm(rec), size, v); return true;
     case RMW_DIRECT: storeDirect(rmwAt, size, v); return true;
     case RMW_SLOW: writeMem(rmwGva, size, v); return true;
     case RMW_ATOMIC: return swapAtomic(rmwAt, size, rmwOld, v);

@@ -12,7 +12,9 @@ import {
   OP_MOVSX_W, OP_MOVZX_B, OP_MOVZX_W, OP_MOV_AO, OP_MOV_EG, OP_MOV_EI, OP_MOV_GE, OP_MOV_GI, OP_MOV_OA, OP_NOP, OP_PAUSE, OP_SETNLE, OP_SETO, OP_UD0,
   OP_UD1, OP_UD2, OP_XADD, OP_XCHG_AG, OP_XCHG_EG, OP_XLAT,
 } from '../gen/ops';
-import { linear, lockBus, probeWrite, read64, rmwAddress, segLinear, unlockBus, write64 } from '../mmu';
+import { unlockBus } from '../buslock';
+import { settleWrites } from '../code_page';
+import { linear, lockBus, probeWrite, read64, rmwAddress, segLinear, write64 } from '../mmu';
 import { REC_LOCK, isMem, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
 import { swapSplit } from '../split_lock';
 import { alu } from './alu';
@@ -156,12 +158,13 @@ function compareExchange16(rec: usize): void {
   const gva = linear(rec, 16, true);
   if (gva & 15) raiseError(GP, 0);
   probeWrite(gva, 16);
+  const locked = (recFlags(rec) & REC_LOCK) != 0;
+  if (locked) lockBus();
   const at = rmwAddress(gva, 16);
-  lockBus();
   let low: u64;
   let high: u64;
   let equal: bool;
-  if (at != 0) {
+  if (locked && at != 0) {
     do {
       low = atomic.load<u64>(at);
       high = atomic.load<u64>(at + 8);
@@ -174,7 +177,8 @@ function compareExchange16(rec: usize): void {
     write64(gva, equal ? gpr64(RBX) : low);
     write64(gva + 8, equal ? gpr64(RCX) : high);
   }
-  unlockBus();
+  settleWrites();
+  if (locked) unlockBus();
   const flags = readFlags();
   writeStatus(equal ? flags | ZF : flags & ~ZF);
   if (!equal) {

@@ -8,6 +8,7 @@
 import {
   ES, MODE_FLAT, MODE_LONG64, RAX, RCX, RDI, RSI, cpu, gpr16, gpr32, gpr64, instrRip, jumpTo, mode, setGpr16, setGpr32, setGpr64,
 } from '../cpu';
+import { settleWrites } from '../code_page';
 import { setBetweenIterations } from '../debug';
 import { DF, TF } from '../flags';
 import { OP_CMPS, OP_LODS, OP_MOVS, OP_SCAS, OP_STOS } from '../gen/ops';
@@ -182,6 +183,7 @@ function wholePage(op: u32, segment: u32, size: u32, width: u32, count: u64): u3
   if (op == OP_STOS) fill(target, bytes, size);
   else if (target - from < <usize>bytes) copyUp(target, from, bytes, size);
   else memory.copy(target, from, bytes);
+  settleWrites();
   if (op == OP_MOVS) writeIndex(RSI, width, si + <u64>bytes);
   writeIndex(RDI, width, di + <u64>bytes);
   return n;

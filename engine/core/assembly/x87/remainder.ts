@@ -34,14 +34,15 @@ export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, neare
   if (aClass == INFINITY || bClass == ZERO) { invalid(); return; }
   ordinary = true;
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || bClass == INFINITY) { unchanged(aSe, aSig); return; }
+  if (aClass == ZERO) { result(aSe, aSig); return; }
   let sign = aSe >> 15;
   const aShift = <u32>clz(aSig), bShift = <u32>clz(bSig);
   aSig <<= aShift;
   bSig <<= bShift;
   const aExp = exponentOf(aSe) - <i32>aShift, bExp = exponentOf(bSe) - <i32>bShift;
   const distance = aExp - bExp;
-  if (distance < -1 || (distance < 0 && !nearest)) { normalizeRoundTo(sign, aExp, aSig, 0, 64); return; }
+  // A denormal comes out as it went in, but is tiny: an unmasked underflow.
+  if (bClass == INFINITY || distance < -1 || (distance < 0 && !nearest)) { normalizeRoundTo(sign, aExp, aSig, 0, 64); return; }
   if (distance >= 64) {
     const bits = (distance & 31) | 32;
     reduce(aSig, bSig, <u32>bits);
@@ -75,11 +76,6 @@ export function partialRemainder(aSe: u32, aSig: u64, bSe: u32, bSig: u64, neare
   else normalizeRoundTo(sign, restExp, rest, 0, 64);
 }
 
-/** The operand itself, never UE; a pseudo-denormal comes out with its proper exponent. */
-function unchanged(se: u32, sig: u64): void {
-  result((se & EXP_MAX) == 0 && (sig & INTEGER_BIT) != 0 ? se | 1 : se, sig);
-}
-
 /** Low 64 bits of floor((a << bits) / b) for bits < 64 and normalised a, b; the remainder is left in `remainder`. */
 function reduce(a: u64, b: u64, bits: u32): u64 {
   let q: u64 = 0;
@@ -101,7 +97,7 @@ export function scale(aSe: u32, aSig: u64, bSe: u32, bSig: u64): void {
     return;
   }
   if (aClass == DENORMAL || bClass == DENORMAL) signal(DE);
-  if (aClass == ZERO || aClass == INFINITY || bClass == ZERO) { unchanged(aSe, aSig); return; }
+  if (aClass == ZERO || aClass == INFINITY) { result(aSe, aSig); return; }
   const bExp = exponentOf(bSe);
   let by = 0;
   if (bClass == NORMAL && bExp >= BIAS) by = bExp - BIAS > 15 ? 0x10000 : <i32>(bSig >> <u64>(63 - (bExp - BIAS)));

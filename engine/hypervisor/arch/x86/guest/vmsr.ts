@@ -2,7 +2,7 @@
  * RDMSR and WRMSR that the core does not answer itself. undefined and false are #GP(0).
  *
  * @spec   SDM vol. 4; the answers are ACRN's (reference: MSRs) where ACRN has any
- * @cover  #Y TSC, TSC_ADJUST, APIC_BASE, x2APIC, TSC_DEADLINE, MISC_ENABLE, fixed MTRRs, microcode revision
+ * @cover  #Y TSC, TSC_ADJUST, APIC_BASE, x2APIC, TSC_DEADLINE, PLATFORM_INFO, FSB_FREQ, MISC_ENABLE, fixed MTRRs, microcode revision
  *         #P MTRRs are stored and change nothing: all of a VM's RAM is write-back, all the rest reaches a device
  *         #N performance counters, machine-check banks, VMX, RDT, SGX: #GP
  * @differ ARCH_CAPABILITIES, SPEC_CTRL and PRED_CMD are the board's own: this CPU does not speculate, so it says that it
@@ -12,7 +12,7 @@ import type { Vlapic } from './vlapic.ts';
 
 const MSR = {
   TIME_STAMP_COUNTER: 0x10, PLATFORM_ID: 0x17, APIC_BASE: 0x1b, EBL_CR_POWERON: 0x2a, FEATURE_CONTROL: 0x3a, TSC_ADJUST: 0x3b,
-  SPEC_CTRL: 0x48, PRED_CMD: 0x49, BIOS_UPDT_TRIG: 0x79, BIOS_SIGN_ID: 0x8b, PLATFORM_INFO: 0xce, MTRR_CAP: 0xfe,
+  SPEC_CTRL: 0x48, PRED_CMD: 0x49, BIOS_UPDT_TRIG: 0x79, BIOS_SIGN_ID: 0x8b, FSB_FREQ: 0xcd, PLATFORM_INFO: 0xce, MTRR_CAP: 0xfe,
   ARCH_CAPABILITIES: 0x10a, FLUSH_CMD: 0x10b, MISC_FEATURES_ENABLES: 0x140, MCG_CAP: 0x179, MCG_STATUS: 0x17a,
   PERF_STATUS: 0x198, PERF_CTL: 0x199, MISC_ENABLE: 0x1a0, DEBUGCTL: 0x1d9, MTRR_FIX64K_00000: 0x250, MTRR_FIX16K_80000: 0x258,
   MTRR_FIX16K_A0000: 0x259, MTRR_FIX4K_C0000: 0x268, MTRR_FIX4K_F8000: 0x26f, MTRR_DEF_TYPE: 0x2ff, TSC_DEADLINE: 0x6e0,
@@ -38,6 +38,8 @@ const ARCH_CAPABILITIES = [0n, 1n, 3n, 4n, 5n, 6n, 8n, 13n, 14n, 15n, 20n, 24n, 
 const SPEC_CTRL_WRITABLE = 0x407n;
 const MICROCODE_REVISION = 0xf6n;
 const BUS_MHZ = 100;
+/** 100 MHz in the coding of MSR_FSB_FREQ that MSR_PLATFORM_INFO goes with (SDM vol. 4, table 2-6). */
+const FSB_100_MHZ = 1n;
 
 export interface MsrPort {
   readonly vlapic: Vlapic;
@@ -91,6 +93,7 @@ export class Vmsr {
       case MSR.FEATURE_CONTROL: return FEATURE_CONTROL_LOCK;
       case MSR.BIOS_SIGN_ID: return MICROCODE_REVISION << 32n;
       case MSR.PLATFORM_INFO: return (ratio << 8n) | (ratio << 40n);
+      case MSR.FSB_FREQ: return FSB_100_MHZ;
       case MSR.PERF_STATUS: case MSR.PERF_CTL: return ratio << 8n;
       case MSR.MTRR_CAP: return MTRR_CAP_FIX | MTRR_CAP_WC; // no variable ranges
       case MSR.MTRR_DEF_TYPE: return this.#mtrrDefType;
@@ -131,7 +134,7 @@ export class Vmsr {
         this.#specCtrl = value;
         return true;
       case MSR.PRED_CMD: case MSR.FLUSH_CMD: return port.hasSpecCtrl && (value & ~1n) === 0n;
-      case MSR.FEATURE_CONTROL: case MSR.MTRR_CAP: case MSR.MCG_CAP: case MSR.PLATFORM_INFO: case MSR.PERF_STATUS: case MSR.ARCH_CAPABILITIES:
+      case MSR.FEATURE_CONTROL: case MSR.MTRR_CAP: case MSR.MCG_CAP: case MSR.FSB_FREQ: case MSR.PLATFORM_INFO: case MSR.PERF_STATUS: case MSR.ARCH_CAPABILITIES:
         return false; // read-only
       default: return this.#unknown('wrmsr', msr) !== undefined;
     }
