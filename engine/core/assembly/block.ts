@@ -75,6 +75,19 @@ export function peekBlock(at: usize, mode: u32): usize {
   return block;
 }
 
+// engine/core/jit/layout.ts J.BEHIND.
+const J_BEHIND: usize = 0x18_4000;
+const BEHIND_SLOTS: usize = 1024;
+
+// @ts-ignore: decorator
+@inline function behindSlot(page: usize): usize { return cpu + J_BEHIND + (((page >> 12) & (BEHIND_SLOTS - 1)) << 3); }
+
+/** The page (wasm addresses) that an instruction of this page was last seen to continue in; 0: none is known. */
+export function pageBehind(page: usize): usize {
+  const slot = behindSlot(page);
+  return load<u32>(slot) == <u32>page ? <usize>load<u32>(slot, 4) : 0;
+}
+
 /** The block that starts at `at`; decoded if need be. rip is its address, for instructions that cross the page. */
 export function findBlock(at: usize, mode: u32, rip: u64): usize {
   const bucket = bucketOf(at, mode);
@@ -166,8 +179,17 @@ function decodeCrossing(block: usize, at: usize, mode: u32, rip: u64): void {
   // Fetching the second page may take an exit; the first part was valid when it began.
   const second = fetchAddress(rip + <u64>room);
   memory.copy(crossing, at, room);
-  if (second != 0) memory.copy(crossing + room, second, 16);
-  else memory.fill(crossing + room, 0xff, 16);
+  if (second != 0) {
+    memory.copy(crossing + room, second, 16);
+    // Where addresses end no instruction goes on legally.
+    if (at >= RAM_BASE && second >= RAM_BASE && <u32>(rip + <u64>room) != 0) {
+      const slot = behindSlot(at);
+      store<u32>(slot, <u32>at & ~0xfff);
+      store<u32>(slot, <u32>second & ~0xfff, 4);
+    }
+  } else {
+    memory.fill(crossing + room, 0xff, 16);
+  }
   clearHeader(block, mode);
   const rec = block + B_RECORDS;
   const length = decodeInstruction(rec, crossing, mode, 0);

@@ -7,8 +7,8 @@
  * instruction.
  */
 import { CS, MODE_LONG, MODE_LONG64, cpu, mode, segBase } from './cpu';
-import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, peekBlock } from './block';
-import { isCodePage } from './code_page';
+import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, pageBehind, peekBlock } from './block';
+import { isCodePage, markCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptPage, eptRights, eptTranslate } from './ept';
@@ -240,6 +240,20 @@ export function hotBlocks(page: usize, modeWord: u32, least: u32, out: usize): u
 /** Decodes the instruction at `offset` of a page, as if a block began with the page: length, 0x100 ends, 0x200 too far. */
 export function decodeForJit(rec: usize, page: usize, offset: u32, modeWord: u32): u32 {
   return decodeInstruction(rec, page + offset, modeWord, offset) | (decodedEnds ? 0x100 : 0) | (decodedFarRipRelative ? 0x200 : 0);
+}
+
+/** The same of an instruction that continues on the page `behind`; `bytes` is room for 32 of them. */
+export function decodeCrossingForJit(rec: usize, bytes: usize, page: usize, behind: usize, offset: u32, modeWord: u32): u32 {
+  const room: u32 = 0x1000 - offset;
+  memory.copy(bytes, page + offset, room < 16 ? room : 16);
+  if (room < 16) memory.copy(bytes + room, behind, 16);
+  return decodeInstruction(rec, bytes, modeWord, offset) | (decodedEnds ? 0x100 : 0) | (decodedFarRipRelative ? 0x200 : 0);
+}
+
+/** The page that code of this page continues in, marked as one that holds code; 0: not known, or it cannot be marked now. */
+export function codeBehind(page: usize): usize {
+  const behind = pageBehind(page);
+  return behind != 0 && markCodePage(behind) ? behind : 0;
 }
 
 function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32): void {

@@ -83,14 +83,14 @@ export function modify(e: Emitter, i: Instruction, size: number, body: () => voi
     e.put(i.rm, size);
     return;
   }
-  e.access(i, size, true);
+  const offset = e.access(i, size, true);
   code.tee(L.P);
   if ((i.flags & LOCK) === 0) {
     code.get(L.P);
-    e.load(size);
+    e.load(size, offset);
     code.set(temp0(size));
     body();
-    e.store(size);
+    e.store(size, offset);
     return;
   }
   throw new Error('a locked instruction needs an atomic form');
@@ -99,7 +99,7 @@ export function modify(e: Emitter, i: Instruction, size: number, body: () => voi
 /** A compiled LOCK form: aligned only. Leaves the wasm address in P. */
 export function lockedAddress(e: Emitter, i: Instruction, size: number): void {
   const { code } = e;
-  e.access(i, size, true);
+  e.address(i, size, true);
   if (size === 1) {
     code.set(L.P);
     return;

@@ -21,6 +21,7 @@ export interface CompiledPage {
   readonly page: number;
   readonly generation: number;
   readonly leaders: Uint16Array;
+  readonly behind: CodePage['behind'];
   readonly entries: Int32Array;
 }
 
@@ -34,13 +35,18 @@ export interface CompiledRegion {
   readonly optimised: boolean;
 }
 
-export interface DecoderExports { decodeForJit(record: number, page: number, offset: number, mode: number): number }
+export interface DecoderExports {
+  decodeForJit(record: number, page: number, offset: number, mode: number): number;
+  decodeCrossingForJit(record: number, bytes: number, page: number, behind: number, offset: number, mode: number): number;
+}
 
 const ENDS = 0x100;
 const TOO_FAR = 0x200;
 /** Instructions of a function, for each of its pages. */
 const MAX_INSTRUCTIONS = 1500;
 const RECORD_BYTES = 32;
+/** Behind the scratch record: an instruction's bytes from two pages. */
+const SCRATCH_BYTES = 0x40;
 
 /** Instructions that compiled code hands to the interpreter's routines, each kept once. */
 export class RecordPool {
@@ -81,8 +87,14 @@ export function compileBatch(
     const decode: Decode = (position) => {
       if (cache.has(position)) return cache.get(position);
       const offset = position & 0xfff;
-      const answer = core.decodeForJit(scratch, pages[position >>> 12].page, offset, mode);
-      const i = (answer & TOO_FAR) !== 0 || offset + (answer & 0xff) > 0x1000 ? undefined : readInstruction(view, scratch, (answer & ENDS) !== 0);
+      const { page, behind } = pages[position >>> 12];
+      let answer = core.decodeForJit(scratch, page, offset, mode);
+      let whole = offset + (answer & 0xff) <= 0x1000;
+      if (!whole && behind !== undefined) {
+        answer = core.decodeCrossingForJit(scratch, scratch + SCRATCH_BYTES, page, behind.page, offset, mode);
+        whole = true;
+      }
+      const i = (answer & TOO_FAR) !== 0 || !whole ? undefined : readInstruction(view, scratch, (answer & ENDS) !== 0);
       cache.set(position, i);
       return i;
     };
@@ -95,7 +107,7 @@ export function compileBatch(
   const { bytes, entries } = buildModule(sources, (i) => records.add(i));
   const regions = sources.map(({ mode, pages, blocks }, r): CompiledRegion => ({
     mode, optimised: optimised[r], distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
-    pages: pages.map(({ page, generation, leaders }, n) => ({ page, generation, leaders, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
+    pages: pages.map(({ page, generation, leaders, behind }, n) => ({ page, generation, leaders, behind, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
   }));
   return { bytes, regions };
 }

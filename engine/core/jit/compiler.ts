@@ -26,6 +26,8 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   forgetEntries(): void;
   dropDecoded(): void;
   currentPage(): number;
+  pageBehind(page: number): number;
+  codeBehind(page: number): number;
 }
 
 /** The way to a compiler thread: requests go through the port, answers come back; `ready` counts them. */
@@ -146,6 +148,14 @@ export class JitCompiler {
     this.#request([[state, 0]], state.region?.optimised === true);
   }
 
+  /** The generation is read before the page is marked: assembly/code_page.ts. */
+  #behind(page: number): CodePage['behind'] {
+    const behind = this.#core.pageBehind(page) >>> 0;
+    if (behind === 0) return undefined;
+    const generation = this.#generationOf(behind);
+    return this.#core.codeBehind(page) === 0 ? undefined : { page: behind, generation };
+  }
+
   #generationOf(page: number): number { return this.#view.getUint32(layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4, true); }
 
   /** Asks for one function of these pages, whose generation is current; each with its linear distance, in ascending order. */
@@ -158,7 +168,7 @@ export class JitCompiler {
       if (count === 0) continue;
       const leaders = new Uint16Array(count);
       for (let i = 0; i < count; i += 1) leaders[i] = this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true);
-      pages.push({ page, distance, generation, leaders });
+      pages.push({ page, distance, generation, leaders, behind: this.#behind(page) });
       state.requests += 1;
       state.pending = true;
     }

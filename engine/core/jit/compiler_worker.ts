@@ -52,9 +52,10 @@ function keep(last: Finished): void {
 
 function known(request: CompileRequest): Finished | undefined {
   const last = finished.get(keyOf(request.mode, request.pages, request.pages.map((p) => p.distance)));
-  const same = last?.region.pages.every(({ generation, leaders }, n) => {
+  const same = last?.region.pages.every(({ generation, leaders, behind }, n) => {
     const asked = request.pages[n];
-    return generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
+    const sameBehind = asked.behind === undefined || (asked.behind.page === behind?.page && asked.behind.generation === behind.generation);
+    return sameBehind && generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
   });
   return same === true && (last!.region.optimised || !request.optimise) ? last : undefined;
 }

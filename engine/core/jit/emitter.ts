@@ -13,6 +13,7 @@ import { BASE_RIP, NO_REGISTER } from './instruction.ts';
 import { MODE_LONG64 } from './layout.ts';
 import { I32_LOCALS, I64_LOCALS, L } from './locals.ts';
 import type { StackRun } from './stack_run.ts';
+import { BIAS, NARROW, WIDE, Windows, type Window } from './window.ts';
 import { Code, I32, I64, O, V128 } from './wasm.ts';
 import { X87Block, X87Locals } from './x87_stack.ts';
 
@@ -85,6 +86,9 @@ export class Emitter {
   /** The run of pushes or pops that the current instruction belongs to. */
   stackRun: StackRun | undefined;
   #stackRunLocal: number | undefined;
+  readonly #windows = new Windows();
+  /** Another access through the same registers seems to follow the current instruction's. */
+  accessFollows = false;
   #x87Locals: X87Locals | undefined;
   #x87: X87Block | undefined;
   /** The instruction being translated and the number of instructions from it to the end of its block. */
@@ -118,6 +122,7 @@ export class Emitter {
     this.segmentsChecked = 0;
     this.pending = pending;
     this.stackRun = undefined;
+    this.#windows.begin();
   }
 
   /** Local of the last rotate's result. */
@@ -152,6 +157,7 @@ export class Emitter {
     this.needs = 0;
     write();
     const body = this.code;
+    this.#windows.end(body, TLB_READ, TLB_WRITE);
     this.code = outer;
     this.loadRegisters(this.needs);
     outer.append(body);
@@ -169,12 +175,15 @@ export class Emitter {
     this.valid |= 1 << bit;
   }
 
+  /** What is being added to a register, as far as that is all that happens to it. */
+  #moves: number | undefined;
   #define(bit: number): void {
     // What is written on some paths only has its old value on the others.
     if (this.code.depth !== this.#base) this.#use(bit);
     this.valid |= 1 << bit;
     this.pending |= 1 << bit;
     this.written |= 1 << bit;
+    if (bit < XMM_BIT) this.#windows.written(bit, this.#moves);
   }
 
   /** Pushes all 64 bits. */
@@ -287,7 +296,8 @@ export class Emitter {
     }
   }
 
-  #offset(i: Instruction, narrow: boolean): void {
+  /** `displacement` leaves room for one (i32 or i64, WIDE bytes) instead of the instruction's own. */
+  #offset(i: Pick<Instruction, 'base' | 'index' | 'scale' | 'disp'>, narrow: boolean, displacement?: () => void): void {
     const { code } = this;
     let pushed = false;
     const term = (push: () => void): void => {
@@ -309,9 +319,10 @@ export class Emitter {
         else code.i64(i.scale).op(O.I64_SHL);
       });
     }
-    if (i.disp !== 0 || !pushed) {
+    if (displacement !== undefined || i.disp !== 0 || !pushed) {
       term(() => {
-        if (narrow) code.i32(i.disp);
+        if (displacement !== undefined) displacement();
+        else if (narrow) code.i32(i.disp);
         else code.i64(i.disp);
       });
     }
@@ -362,10 +373,80 @@ export class Emitter {
   }
 
   /** Pushes the wasm address of the memory operand, for an access of `size` bytes; its linear address stays in EA. */
-  access(i: Instruction, size: number, write: boolean): void {
+  accessAt(i: Instruction, size: number, write: boolean): void {
     this.#linear(i, size, write);
     this.translate(size, write);
   }
+
+  /**
+   * The same through a window, if that is worth while; EA says nothing then. Returns the offset that the address lacks: for the
+   * load or store that takes it.
+   */
+  access(i: Instruction, size: number, write: boolean): number {
+    const simple = i.base !== NO_REGISTER && i.segment < FS && i.address === (this.long ? 8 : 4) && (this.long || !write || i.segment !== CS);
+    const found = simple ? this.#window(i, size, write) : undefined;
+    if (found === undefined) {
+      this.accessAt(i, size, write);
+      return 0;
+    }
+    this.#throughWindow(found, size, write, () => this.#linear(i, size, write));
+    return found.offset;
+  }
+
+  /** Pushes the whole wasm address of the memory operand; EA says nothing. */
+  address(i: Instruction, size: number, write: boolean): void {
+    const offset = this.access(i, size, write);
+    if (offset !== 0) this.code.i32(offset).op(O.I32_ADD);
+  }
+
+  /** `access` to what lies `plus` bytes from the stack pointer; undefined when no window is open there, and nothing is pushed. */
+  stackAccess(plus: number, size: number, write: boolean): number | undefined {
+    const found = this.#windows.find(RSP, NO_REGISTER, 0, plus, size, write);
+    if (found !== undefined) this.#throughWindow(found, size, write, () => this.stackAddress(RSP, plus));
+    return found?.offset;
+  }
+
+  /** The window of a memory operand: one that is open, or a new one. */
+  #window(i: Instruction, size: number, write: boolean): { window: Window; offset: number } | undefined {
+    const found = this.#windows.find(i.base, i.index, i.scale, i.disp, size, write);
+    // What does not always run opens none.
+    if (found !== undefined || !this.accessFollows || this.code.depth !== this.#base) return found;
+    const window = this.#windows.open(i.base, i.index, i.scale, i.disp, size, write, () => this.local(I32));
+    if (window === undefined) return undefined;
+    const { code } = this;
+    const { holes } = window;
+    this.#offset(i, !this.long, () => {
+      code.op(this.long ? O.I64_CONST : O.I32_CONST);
+      holes.low = code.hole(WIDE);
+    });
+    if (!this.long) code.op(O.I64_EXTEND_U);
+    this.#entry();
+    code.op(O.I64_LOAD).u8(0);
+    holes.tag = code.hole(1);
+    code.get(L.EA).op(O.I64_CONST);
+    holes.last = code.hole(NARROW);
+    code.op(O.I64_ADD).i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
+    code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).op(O.I32_CONST);
+    holes.back = code.hole(WIDE);
+    code.op(O.I32_ADD).else().i32(0).end().set(window.local);
+    return { window, offset: BIAS };
+  }
+
+  /** Pushes a wasm address that lacks the offset; `linear` pushes the linear one, for where the window is not. */
+  #throughWindow({ window, offset }: { window: Window; offset: number }, size: number, write: boolean, linear: () => void): void {
+    const { code } = this;
+    code.get(window.local).likely().if(I32);
+    code.get(window.local);
+    code.else();
+    linear();
+    code.i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
+    this.missIf();
+    code.get(L.P).i32(offset).op(O.I32_SUB);
+    code.end();
+  }
+
+  /** What registers point to may have changed in the middle of a block. */
+  forgetWindows(): void { this.#windows.forget(); }
 
   /** Pops an i64 and pushes it as an address of the mode: in 32 bits it wraps at 4 GiB. */
   wrap(): void { if (!this.long) this.code.i64(0xffff_ffffn).op(O.I64_AND); }
@@ -396,7 +477,9 @@ export class Emitter {
     this.get64(RSP);
     this.code.i64(by).op(O.I64_ADD);
     this.wrap();
+    this.#moves = by;
     this.set64(RSP);
+    this.#moves = undefined;
   }
 
   /** Makes EA plus a constant the stack pointer: behind an access to the stack. */
@@ -425,7 +508,7 @@ export class Emitter {
   /** Pops a linear address, which stays in EA; pushes the wasm address of an access of `size` bytes that is allowed. */
   translate(size: number, write: boolean): void {
     const { code } = this;
-    code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
+    this.#entry();
     code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(L.EA);
     if (size > 1) code.i64(size - 1).op(O.I64_ADD);
     code.i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
@@ -437,9 +520,14 @@ export class Emitter {
     code.end();
   }
 
+  /** Pops a linear address, which stays in EA; pushes the address of its TLB entry, which stays in SLOT. */
+  #entry(): void {
+    this.code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
+  }
+
   /** Pops a wasm address, pushes the value there in the form of `get`. */
-  load(size: number): void {
-    this.code.memory(size === 8 ? O.I64_LOAD : size === 4 ? O.I32_LOAD : size === 2 ? O.I32_LOAD16_S : O.I32_LOAD8_S, 0);
+  load(size: number, offset = 0): void {
+    this.code.memory(size === 8 ? O.I64_LOAD : size === 4 ? O.I32_LOAD : size === 2 ? O.I32_LOAD16_S : O.I32_LOAD8_S, offset);
   }
   /** Pops a value and a wasm address below it. */
   store(size: number, offset = 0): void {
@@ -448,8 +536,7 @@ export class Emitter {
 
   /** Pushes the value of the memory operand. */
   loadOperand(i: Instruction, size: number): void {
-    this.access(i, size, false);
-    this.load(size);
+    this.load(size, this.access(i, size, false));
   }
 
   /** Pushes the r/m operand. */

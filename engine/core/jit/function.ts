@@ -25,10 +25,12 @@ import { Emitter, L, LABEL, TLB_ADDEND, TLB_EXEC, WHERE_GO_ON, selectTlb } from 
 import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
+import { crossesPage } from './instruction.ts';
 import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J } from './layout.ts';
 import { pop, push } from './move.ts';
 import { isJcc, setsFlags } from './rows.ts';
 import { stackRunAt } from './stack_run.ts';
+import { accessFollows } from './window.ts';
 import { Code, O } from './wasm.ts';
 
 /** The blocks of a region that are to become a function. */
@@ -221,8 +223,10 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
     e.remaining = n - k;
     f.live = b.liveAfter[k];
     if (e.stackRun === undefined || e.stackRun.done === e.stackRun.bytes) e.stackRun = stackRunAt(b.instructions, k);
+    e.accessFollows = accessFollows(b.instructions, k);
     const row = b.rows[k];
     if (row === undefined || (row.reads === true && row.rotates !== true)) e.settleFlags();
+    if (crossesPage(i)) needBehind(e, pages[b.page]);
     if (row !== undefined) {
       row.emit(e, i, f);
       if (setsFlags(i, row)) e.putOff = undefined;
@@ -255,20 +259,34 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
  */
 function crossTo(e: Emitter, to: CodePage, distance: number, offset: number, back: boolean): void {
   const { code } = e;
-  const there = L.W0; const tlb = L.T0;
   code.get(L.PAGE).i64(offset).op(O.I64_ADD);
   e.wrap();
   code.set(L.TARGET);
+  isElsewhere(e, to, distance);
+  if (back) code.get(L.LEFT).i32(0).op(O.I32_LT_S).op(O.I32_OR);
+  code.get(THERE).set(L.PAGE);
+  code.unlikely().if();
+}
+
+const THERE = L.W0;
+
+/** Pushes 1 unless a page is mapped, for execution, so many pages from PAGE, and its code is what it was; its address goes to THERE. */
+function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; readonly generation: number }, distance: number): void {
+  const { code } = e;
+  const tlb = L.T0;
   code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
   e.wrap();
-  code.tee(there);
+  code.tee(THERE);
   code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
-  code.memory(O.I64_LOAD, TLB_EXEC).get(there).op(O.I64_NE);
-  code.get(there).op(O.I32_WRAP).get(tlb).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).i32(to.page | 0).op(O.I32_NE).op(O.I32_OR);
-  code.i32(0).memory(O.I32_LOAD, generationOf(to.page)).i32(to.generation | 0).op(O.I32_NE).op(O.I32_OR);
-  if (back) code.get(L.LEFT).i32(0).op(O.I32_LT_S).op(O.I32_OR);
-  code.get(there).set(L.PAGE);
-  code.unlikely().if();
+  code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_NE);
+  code.get(THERE).op(O.I32_WRAP).get(tlb).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).i32(page | 0).op(O.I32_NE).op(O.I32_OR);
+  code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
+}
+
+/** The current instruction continues on the next page: it is executed here while that is what it was when it was decoded. */
+function needBehind(e: Emitter, { behind }: CodePage): void {
+  isElsewhere(e, behind!, 1);
+  e.missIf();
 }
 
 function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (offset: number, iff: boolean) => void): void {

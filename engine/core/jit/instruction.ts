@@ -52,4 +52,6 @@ export function readInstruction(view: DataView, at: number, ends: boolean): Inst
 }
 
 export const isMemory = (i: Instruction): boolean => (i.flags & MEM) !== 0;
+/** Continues on the next page. */
+export const crossesPage = (i: Instruction): boolean => i.offset + i.length > 0x1000;
 export const nextOffset = (i: Instruction): number => i.offset + i.length;

@@ -26,18 +26,18 @@ function toRm(e: Emitter, i: Instruction, size: number, value: () => void): void
     e.put(i.rm, size);
     return;
   }
-  e.access(i, size, true);
+  const offset = e.access(i, size, true);
   value();
-  e.store(size);
+  e.store(size, offset);
 }
 
 /** Pushes `size` zero- or sign-extended bytes of the r/m operand as i64. */
 function extended(e: Emitter, i: Instruction, size: number, signed: boolean): void {
   const { code } = e;
   if (memory(i)) {
-    e.access(i, size, false);
+    const offset = e.access(i, size, false);
     const loads = signed ? [O.I64_LOAD8_S, O.I64_LOAD16_S, O.I64_LOAD32_S] : [O.I64_LOAD8_U, O.I64_LOAD16_U, O.I64_LOAD32_U];
-    code.memory(loads[log2(size)], 0);
+    code.memory(loads[log2(size)], offset);
     return;
   }
   if (size === 1 && i.rm >= 16) {
@@ -268,6 +268,13 @@ export function push(e: Emitter, size: number, value: () => void): void {
     e.addToStack(-size);
     return;
   }
+  const offset = e.stackAccess(-size, size, true);
+  if (offset !== undefined) {
+    value();
+    e.store(size, offset);
+    e.addToStack(-size);
+    return;
+  }
   e.stackAddress(RSP, -size);
   e.translate(size, true);
   value();
@@ -313,6 +320,13 @@ export function pop(e: Emitter, size: number, more = 0, check = (): void => {}):
     e.addToStack(size + more);
     return;
   }
+  const offset = e.stackAccess(0, size, false);
+  if (offset !== undefined) {
+    code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, offset).set(L.W0);
+    check();
+    e.addToStack(size + more);
+    return;
+  }
   loadStack(e, RSP, size);
   code.set(L.W0);
   check();
@@ -340,9 +354,9 @@ function moveAbsolute(e: Emitter, i: Instruction): void {
     e.loadOperand(operand, i.size);
     e.put(RAX, i.size);
   } else {
-    e.access(operand, i.size, true);
+    const offset = e.access(operand, i.size, true);
     e.get(RAX, i.size);
-    e.store(i.size);
+    e.store(i.size, offset);
   }
 }
 

@@ -3,7 +3,7 @@ import { OP } from '../gen/ops.ts';
 import type { Row } from './alu.ts';
 import { ALU_ROWS } from './alu.ts';
 import type { Instruction } from './instruction.ts';
-import { LOCK, MEM } from './instruction.ts';
+import { LOCK, MEM, crossesPage } from './instruction.ts';
 import { MOVE_ROWS } from './move.ts';
 import { SSE_ROWS } from './sse.ts';
 import { SYSTEM_ROWS } from './system.ts';
@@ -39,7 +39,7 @@ const STACK_OPS = new Set<number>([OP.PUSH_G, OP.PUSH_I, OP.PUSH_E, OP.POP_G, OP
 
 /** May leave to the interpreter in its middle: the flags must be what they were before it. */
 export function mayMiss(i: Instruction, row: Row | undefined): boolean {
-  if (row?.misses === true || SSE_ROWS.has(i.op)) return true;
+  if (row?.misses === true || SSE_ROWS.has(i.op) || crossesPage(i)) return true;
   if (STACK_OPS.has(i.op) || i.op === OP.JMP_E) return true;
   return (i.flags & MEM) !== 0 && i.op !== OP.LEA && i.op !== OP.NOP;
 }

@@ -33,8 +33,9 @@ function checkSse(e: Emitter): void {
   e.missIf();
 }
 
-function aligned(e: Emitter): void {
-  e.code.get(L.EA).op(O.I32_WRAP).i32(15).op(O.I32_AND);
+/** Of the address that is pushed and lacks an offset, which says as much as the linear one, pages being what they are. */
+function aligned(e: Emitter, offset: number): void {
+  e.code.tee(L.P).get(L.P).i32(offset).op(O.I32_ADD).i32(15).op(O.I32_AND);
   e.missIf();
 }
 
@@ -44,9 +45,9 @@ function source128(e: Emitter, i: Instruction, mustAlign: boolean): void {
     e.code.get(e.vector(i.rm));
     return;
   }
-  e.access(i, 16, false);
-  if (mustAlign) aligned(e);
-  e.code.simdMemory(0, 0);
+  const offset = e.access(i, 16, false);
+  if (mustAlign) aligned(e, offset);
+  e.code.simdMemory(0, offset);
 }
 
 /** Pushes the low 8 bytes of xmm, or m64, as i64. */
@@ -68,9 +69,9 @@ const stores = (mustAlign: boolean): Translator => (e, i) => {
     e.setVector(i.rm);
     return;
   }
-  e.access(i, 16, true);
-  if (mustAlign) aligned(e);
-  e.code.get(e.vector(i.reg)).simdMemory(11, 0);
+  const offset = e.access(i, 16, true);
+  if (mustAlign) aligned(e, offset);
+  e.code.get(e.vector(i.reg)).simdMemory(11, offset);
 };
 
 /** MOVSS and MOVSD into a register: from memory the rest becomes zero, from a register it stays. */
@@ -78,8 +79,8 @@ const loadScalar = (size: number): Translator => (e, i) => {
   checkSse(e);
   const { code } = e;
   if (memory(i)) {
-    e.access(i, size, false);
-    code.simdMemory(size === 8 ? 93 : 92, 0);
+    const offset = e.access(i, size, false);
+    code.simdMemory(size === 8 ? 93 : 92, offset);
   } else {
     code.get(e.vector(i.reg)).get(e.vector(i.rm)).simdLane(size === 8 ? 29 : 27, 0).simdLane(size === 8 ? 30 : 28, 0);
   }
@@ -90,8 +91,8 @@ const storeScalar = (size: number): Translator => (e, i) => {
   checkSse(e);
   const { code } = e;
   if (memory(i)) {
-    e.access(i, size, true);
-    code.get(e.vector(i.reg)).simdMemoryLane(size === 8 ? 91 : 90, 0, 0);
+    const offset = e.access(i, size, true);
+    code.get(e.vector(i.reg)).simdMemoryLane(size === 8 ? 91 : 90, offset, 0);
   } else {
     code.get(e.vector(i.rm)).get(e.vector(i.reg)).simdLane(size === 8 ? 29 : 27, 0).simdLane(size === 8 ? 30 : 28, 0);
     e.setVector(i.rm);
@@ -101,14 +102,14 @@ const storeScalar = (size: number): Translator => (e, i) => {
 /** MOVLPx and MOVHPx; MOVHLPS and MOVLHPS. */
 const loadHalf = (lane: number): Translator => (e, i) => {
   checkSse(e);
-  e.access(i, 8, false);
-  e.code.get(e.vector(i.reg)).simdMemoryLane(87, 0, lane);
+  const offset = e.access(i, 8, false);
+  e.code.get(e.vector(i.reg)).simdMemoryLane(87, offset, lane);
   e.setVector(i.reg);
 };
 const storeHalf = (lane: number): Translator => (e, i) => {
   checkSse(e);
-  e.access(i, 8, true);
-  e.code.get(e.vector(i.reg)).simdMemoryLane(91, 0, lane);
+  const offset = e.access(i, 8, true);
+  e.code.get(e.vector(i.reg)).simdMemoryLane(91, offset, lane);
 };
 const moveHalf = (to: number, from: number): Translator => (e, i) => {
   checkSse(e);
@@ -137,9 +138,9 @@ const moveOut: Translator = (e, i) => {
   const size = (i.flags & REXW) !== 0 ? 8 : 4;
   const lane = size === 8 ? 29 : 27;
   if (memory(i)) {
-    e.access(i, size, true);
+    const offset = e.access(i, size, true);
     code.get(e.vector(i.reg)).simdLane(lane, 0);
-    e.store(size);
+    e.store(size, offset);
   } else {
     code.get(e.vector(i.reg)).simdLane(lane, 0);
     e.put(i.rm, size);
@@ -155,8 +156,8 @@ const loadQuad: Translator = (e, i) => {
 const storeQuad: Translator = (e, i) => {
   checkSse(e);
   if (memory(i)) {
-    e.access(i, 8, true);
-    e.code.get(e.vector(i.reg)).simdMemoryLane(91, 0, 0);
+    const offset = e.access(i, 8, true);
+    e.code.get(e.vector(i.reg)).simdMemoryLane(91, offset, 0);
   } else {
     e.code.get(e.vector(i.reg)).simdLane(29, 0);
     putZeroExtended(e, i.rm);

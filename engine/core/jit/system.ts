@@ -91,6 +91,7 @@ const userAccess = (allowed: number): Translator => (e) => {
   needKernel(e);
   e.code.i32(allowed).call(e.helpers.alignmentCheck);
   selectTlb(e.code);
+  e.forgetWindows();
 };
 
 const carryFlag = (op: number): Translator => (e, _i, f) => {

@@ -76,6 +76,20 @@ export class Bytes {
     }
   }
 
+  /** Room for a number that `fill` writes later; where it is. */
+  hole(bytes: number): number {
+    const at = this.length;
+    for (let k = 0; k < bytes; k += 1) this.u8(0);
+    return at;
+  }
+  /** Signed LEB128 of a 32-bit number in exactly so many bytes. */
+  fill(at: number, v: number, bytes: number): void {
+    for (let k = 0; k < bytes; k += 1) {
+      this.bytes[at + k] = (v & 0x7f) | (k < bytes - 1 ? 0x80 : 0);
+      v >>= 7;
+    }
+  }
+
   signed64(value: bigint): void {
     let v = BigInt.asIntN(64, value);
     for (;;) {

@@ -29,7 +29,7 @@ const isCompare = (i: Instruction): boolean => (digit(i) & 6) === 2;
 
 /** Pushes the memory operand's bits as i64. */
 function operand(e: Emitter, i: Instruction, format: number): void {
-  e.access(i, BYTES[format], false);
+  e.accessAt(i, BYTES[format], false);
   e.code.memory([O.I64_LOAD32_U, O.I64_LOAD, O.I64_LOAD32_U, O.I64_LOAD16_U, O.I64_LOAD][format], 0);
 }
 
@@ -64,7 +64,7 @@ const store = (format: number, pops: (i: Instruction) => boolean): Translator =>
   const x = e.x87();
   const { code } = e;
   x.need(0);
-  e.access(i, BYTES[format], true);
+  e.accessAt(i, BYTES[format], true);
   code.set(L.P);
   const [se, sig] = x.value(0);
   code.get(L.P).i32(format).get(se).get(sig).call(e.helpers.x87Store);

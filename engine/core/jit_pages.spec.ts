@@ -1,0 +1,165 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadCoreModule } from './core.ts';
+import { S } from './gen/state.ts';
+import { CODE, DATA, JitMachine, MAPPED } from './jit_test_machine.ts';
+import { J } from './jit/layout.ts';
+
+const EXCEPTION = 0;
+const HLT = 12;
+const BUDGET = 0x100;
+const CODE_TABLE = 0x4000; // the page table of the first 2 MiB
+const DATA_TABLE = 0x5000; // of the next
+
+let module: WebAssembly.Module;
+beforeAll(async () => { module = await loadCoreModule(); });
+
+const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ''), 'hex');
+
+/** Runs the code interpreted and compiled: state and memory are the same in the end. The compiling machine. */
+function both(code: Buffer, prepare: (m: JitMachine) => void, reason = HLT): JitMachine {
+  const [off, on] = (['off', 'on'] as const).map((jit) => {
+    const m = new JitMachine(module, jit, 4);
+    m.put(code);
+    m.start();
+    prepare(m);
+    let left: number;
+    do left = m.core.run(100_000); while (left === BUDGET);
+    expect(left).toBe(reason);
+    return m;
+  });
+  expect(on.state()).toBe(off.state());
+  expect(on.ram.compare(off.ram, DATA, MAPPED, DATA, MAPPED)).toBe(0);
+  return on;
+}
+
+describe('an instruction that continues on the next page is compiled', () => {
+  /** again: jmp 0xffd ... 0xffd: add rax,imm32, its last byte at 0x1002; `rest` behind it ends with a jump to 0x1 less. */
+  function crossing(head: string, rest: string, imm = '05000000'): Buffer {
+    const code = Buffer.alloc(0x2000, 0xf4);
+    bytes(head).copy(code, 0);
+    bytes(`4805${imm}`).copy(code, 0xffd);
+    bytes(rest).copy(code, 0x1003);
+    return code;
+  }
+  /** jmp to 0xffd from offset `at`. */
+  const jump = (at: number): string => {
+    const rel = Buffer.alloc(4);
+    rel.writeInt32LE(0xffd - at - 5);
+    return `e9${rel.toString('hex')}`;
+  };
+  /** dec rbp; jnz to offset 0; hlt, at 0x1003. */
+  const LOOP = '48ffcd 0f85f4efffff f4';
+
+  test('and leaves compiled code for nothing', () => {
+    const m = both(crossing(jump(0), LOOP), (on) => { on.setGpr(0, 0n); on.setGpr(5, 20_000n); });
+    expect(m.gpr(0)).toBe(100_000n);
+    expect(m.core.u64(J.ENTERED)).toBeLessThan(1000n);
+    expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(75_000n);
+  });
+
+  test('a store into its second part takes effect', () => {
+    // inc ecx; cmp ecx,2000; jne on; mov byte [0x1000], 7 (the second byte of imm32 is the first of the page); on: jmp
+    // At 0xfff lies the immediate's first byte: 05; behind it 00 00 00 on the next page.
+    const head = `ffc1 81f9d0070000 7507 c605ef0f000007 ${jump(17)}`;
+    const m = both(crossing(head, LOOP), (on) => { on.setGpr(0, 0n); on.setGpr(1, 0n); on.setGpr(5, 4000n); });
+    expect(m.gpr(0)).toBe(1999n * 5n + 2001n * 0x705n);
+  });
+
+  test('its second part is the one that is mapped behind the first', () => {
+    // inc ecx; cmp ecx,2000; jne on; mov [r8],r9; invlpg [rsi]; on: jmp
+    const head = `ffc1 81f9d0070000 7506 4d8908 0f013e ${jump(16)}`;
+    const m = both(crossing(head, LOOP), (on) => {
+      on.put(bytes(`000900${LOOP}`), CODE + 0x5000);
+      on.setGpr(0, 0n);
+      on.setGpr(1, 0n);
+      on.setGpr(5, 4000n);
+      on.setGpr(6, BigInt(CODE + 0x1000));
+      on.setGpr(8, BigInt(CODE_TABLE + ((CODE + 0x1000) >> 12) * 8));
+      on.setGpr(9, BigInt(CODE + 0x5000 | 3));
+    });
+    expect(m.gpr(0)).toBe(1999n * 5n + 2001n * 0x90005n);
+  });
+
+  test('where nothing is mapped behind the first part the fetch faults', () => {
+    const head = `ffc1 81f9d0070000 7506 4d8908 0f013e ${jump(16)}`;
+    const m = both(crossing(head, LOOP), (on) => {
+      on.setGpr(0, 0n);
+      on.setGpr(1, 0n);
+      on.setGpr(5, 4000n);
+      on.setGpr(6, BigInt(CODE + 0x1000));
+      on.setGpr(8, BigInt(CODE_TABLE + ((CODE + 0x1000) >> 12) * 8));
+      on.setGpr(9, 0n);
+    }, EXCEPTION);
+    expect(m.core.u64(S.RIP)).toBe(BigInt(CODE + 0xffd));
+    expect(m.core.u64(S.EXIT_QUALIFICATION)).toBe(BigInt(CODE + 0x1000));
+    expect(m.gpr(0)).toBe(1999n * 5n);
+  });
+});
+
+describe('accesses of a block through one register', () => {
+  // again: mov rax,[rsi+8]; mov [rsi+16],rax; add rdx,[rsi-40]; mov [rsi+0x38],edx; movzx ecx,byte [rsi+0x41]; xor [rsi+0x20],cl;
+  //        movups xmm0,[rsi-16]; movups [rsi+0x48],xmm0; add rsi,24; dec rbp; jnz again; hlt
+  const WALK = '488b4608 48894610 480356d8 895638 0fb64e41 304e20 0f1046f0 0f114648 4883c618 48ffcd 75d9 f4';
+  const fill = (m: JitMachine): void => { for (let i = 0; i < 0x4000; i += 1) m.ram[DATA + i] = (i * 37 + (i >> 8)) & 0xff; };
+  const entry = (page: number): number => DATA_TABLE + page * 8;
+
+  test('are right wherever the register points, across pages that do not lie together', () => {
+    const m = both(bytes(WALK), (on) => {
+      fill(on);
+      on.ram.writeBigUInt64LE(BigInt(DATA + 0x3000 | 3), entry(1)); // the second page's linear address leads to the fourth
+      on.core.syncAfterStateWrite();
+      on.setGpr(2, 1n);
+      on.setGpr(5, 330n);
+      on.setGpr(6, BigInt(DATA + 40));
+    });
+    expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(2500n);
+  });
+
+  test('see a page that is mapped elsewhere between two blocks', () => {
+    // again: mov rax,[rsi]; add rbx,rax; mov [rsi+8],rbx; xchg r9,r10; mov [r8],r9; invlpg [rsi]; dec rbp; jnz again; hlt
+    const m = both(bytes('488b06 4801c3 48895e08 4d87d1 4d8908 0f013e 48ffcd 75e9 f4'), (on) => {
+      on.ram.writeBigUInt64LE(7n, DATA);
+      on.ram.writeBigUInt64LE(0x1234n, DATA + 0x1000);
+      on.setGpr(3, 0n);
+      on.setGpr(5, 1000n);
+      on.setGpr(6, BigInt(DATA));
+      on.setGpr(8, BigInt(entry(0)));
+      on.setGpr(9, BigInt(DATA | 3));
+      on.setGpr(10, BigInt(DATA + 0x1000 | 3));
+    });
+    expect(m.gpr(3)).toBe(500n * (7n + 0x1234n));
+  });
+
+  test('fault one by one where only some of them are allowed', () => {
+    // again: mov rax,[rsi]; inc rbx; mov [rsi+8],rax; add rsi,0x1000; dec rbp; jnz again; hlt
+    const m = both(bytes('488b06 48ffc3 48894608 4881c600100000 48ffcd 75eb f4'), (on) => {
+      on.core.setU64(S.CR0, 0x8001_0033n);
+      on.ram.writeBigUInt64LE(BigInt(DATA + 0x2000 | 1), entry(2)); // read-only
+      on.core.syncAfterStateWrite();
+      // The loop is hot before it comes to that page: the first pages again and again.
+      for (let k = 3; k < 500; k += 1) on.ram.writeBigUInt64LE(BigInt(DATA + 0x1000 | 3), entry(k));
+      on.ram.writeBigUInt64LE(BigInt(DATA + 0x2000 | 1), entry(450));
+      on.ram.writeBigUInt64LE(BigInt(DATA + 0x2000 | 3), entry(2));
+      on.core.syncAfterStateWrite();
+      on.setGpr(3, 0n);
+      on.setGpr(5, 500n);
+      on.setGpr(6, BigInt(DATA));
+    }, EXCEPTION);
+    expect(m.gpr(3)).toBe(451n);
+    expect(m.core.u64(S.EXIT_QUALIFICATION)).toBe(BigInt(DATA + 450 * 0x1000 + 8));
+  });
+
+  test('of the stack pointer go on behind pushes and pops', () => {
+    // again: mov [rsp-8],rbp; push rdx; mov rax,[rsp+8]; inc rdx; pop rcx; add rbx,rcx; mov [rsp+16],rbx; sub rsp,8; cmp rsp,r8; ja on; mov rsp,r9; on: dec rbp; jnz again; hlt
+    const m = both(bytes('48896c24f8 52 488b442408 48ffc2 59 4801cb 48895c2410 4883ec08 4c39c4 7703 4c89cc 48ffcd 75d8 f4'), (on) => {
+      fill(on);
+      on.setGpr(2, 3n);
+      on.setGpr(3, 0n);
+      on.setGpr(4, BigInt(DATA + 0x3000));
+      on.setGpr(5, 3000n);
+      on.setGpr(8, BigInt(DATA + 0x800));
+      on.setGpr(9, BigInt(DATA + 0x3000));
+    });
+    expect(m.gpr(3)).toBe(BigInt((3 + 3002) * 3000 / 2));
+  });
+});
