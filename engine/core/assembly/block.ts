@@ -82,7 +82,7 @@ const BEHIND_SLOTS: usize = 1024;
 // @ts-ignore: decorator
 @inline function behindSlot(page: usize): usize { return cpu + J_BEHIND + (((page >> 12) & (BEHIND_SLOTS - 1)) << 3); }
 
-/** The page (wasm addresses) that an instruction of this page was last seen to continue in; 0: none is known. */
+/** The page (wasm addresses) that an instruction of this page was last seen to continue in, plus the instruction's offset; 0: none is known. */
 export function pageBehind(page: usize): usize {
   const slot = behindSlot(page);
   return load<u32>(slot) == <u32>page ? <usize>load<u32>(slot, 4) : 0;
@@ -185,7 +185,7 @@ function decodeCrossing(block: usize, at: usize, mode: u32, rip: u64): void {
     if (at >= RAM_BASE && second >= RAM_BASE && <u32>(rip + <u64>room) != 0) {
       const slot = behindSlot(at);
       store<u32>(slot, <u32>at & ~0xfff);
-      store<u32>(slot, <u32>second & ~0xfff, 4);
+      store<u32>(slot, (<u32>second & ~0xfff) | (<u32>at & 0xfff), 4);
     }
   } else {
     memory.fill(crossing + room, 0xff, 16);

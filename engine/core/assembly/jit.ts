@@ -7,7 +7,7 @@
  * instruction.
  */
 import { CS, MODE_LONG, MODE_LONG64, cpu, mode, segBase } from './cpu';
-import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, pageBehind, peekBlock } from './block';
+import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, peekBlock } from './block';
 import { isCodePage, markCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
@@ -250,11 +250,8 @@ export function decodeCrossingForJit(rec: usize, bytes: usize, page: usize, behi
   return decodeInstruction(rec, bytes, modeWord, offset) | (decodedEnds ? 0x100 : 0) | (decodedFarRipRelative ? 0x200 : 0);
 }
 
-/** The page that code of this page continues in, marked as one that holds code; 0: not known, or it cannot be marked now. */
-export function codeBehind(page: usize): usize {
-  const behind = pageBehind(page);
-  return behind != 0 && markCodePage(behind) ? behind : 0;
-}
+/** Marks a page as one that holds code; false: it cannot be cached now. */
+export function markCode(page: usize): bool { return markCodePage(page); }
 
 function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32): void {
   const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);

@@ -90,7 +90,7 @@ export function compileBatch(
       const { page, behind } = pages[position >>> 12];
       let answer = core.decodeForJit(scratch, page, offset, mode);
       let whole = offset + (answer & 0xff) <= 0x1000;
-      if (!whole && behind !== undefined) {
+      if (!whole && behind?.offset === offset) {
         answer = core.decodeCrossingForJit(scratch, scratch + SCRATCH_BYTES, page, behind.page, offset, mode);
         whole = true;
       }

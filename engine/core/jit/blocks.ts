@@ -24,8 +24,8 @@ export interface CodePage {
   readonly generation: number;
   /** Offsets of the blocks that have run. */
   readonly leaders: Uint16Array;
-  /** The page that the last instruction continues in, when one was seen to. */
-  readonly behind: { readonly page: number; readonly generation: number } | undefined;
+  /** The page that the instruction at an offset was seen to continue in. */
+  readonly behind: { readonly page: number; readonly generation: number; readonly offset: number } | undefined;
 }
 
 const PAGE = 0x1000;

@@ -27,7 +27,7 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   dropDecoded(): void;
   currentPage(): number;
   pageBehind(page: number): number;
-  codeBehind(page: number): number;
+  markCode(page: number): number;
 }
 
 /** The way to a compiler thread: requests go through the port, answers come back; `ready` counts them. */
@@ -150,10 +150,11 @@ export class JitCompiler {
 
   /** The generation is read before the page is marked: assembly/code_page.ts. */
   #behind(page: number): CodePage['behind'] {
-    const behind = this.#core.pageBehind(page) >>> 0;
-    if (behind === 0) return undefined;
+    const known = this.#core.pageBehind(page) >>> 0;
+    if (known === 0) return undefined;
+    const behind = (known & ~0xfff) >>> 0;
     const generation = this.#generationOf(behind);
-    return this.#core.codeBehind(page) === 0 ? undefined : { page: behind, generation };
+    return this.#core.markCode(behind) === 0 ? undefined : { page: behind, generation, offset: known & 0xfff };
   }
 
   #generationOf(page: number): number { return this.#view.getUint32(layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4, true); }
@@ -166,9 +167,11 @@ export class JitCompiler {
       const { page, generation } = state;
       const count = this.#core.hotBlocks(page, mode, this.#least, this.#pcpu + J.LIST);
       if (count === 0) continue;
-      const leaders = new Uint16Array(count);
-      for (let i = 0; i < count; i += 1) leaders[i] = this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true);
-      pages.push({ page, distance, generation, leaders, behind: this.#behind(page) });
+      const leaders = Array.from({ length: count }, (_, i) => this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true));
+      const behind = this.#behind(page);
+      // The interpreter keeps no block of it.
+      if (behind !== undefined && !leaders.includes(behind.offset)) leaders.push(behind.offset);
+      pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind });
       state.requests += 1;
       state.pending = true;
     }
