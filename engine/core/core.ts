@@ -137,7 +137,7 @@ export interface CoreOptions {
   readonly compiler?: CompilerLink;
 }
 
-const JIT_THRESHOLD = 512;
+const JIT_THRESHOLD = 1024;
 
 export class Core {
   readonly pcpuId: number;

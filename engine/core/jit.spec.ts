@@ -393,15 +393,23 @@ function runDistinctCode(m: JitMachine, megabytes: number, watch: () => void): v
 
 test('the code cache is bounded: it is emptied when it is full, and code goes on being compiled', () => {
   const m = new JitMachine(module, 'on', 2);
-  m.core.jit!.limits.instructions = 300 * 670;
+  m.core.jit!.limits.instructions = 100 * 670;
   m.core.jit!.limits.compilations = Infinity;
   let ran = 0;
   runDistinctCode(m, 2, () => {
-    expect(m.core.jit!.live).toBeLessThanOrEqual(300);
-    expect(compiledInstructions(m) - ran).toBeGreaterThan(200 * 670);
+    expect(m.core.jit!.live).toBeLessThanOrEqual(100);
+    expect(compiledInstructions(m) - ran).toBeGreaterThan(100 * 670);
     ran = compiledInstructions(m);
   });
   expect(m.core.jit!.statistics.flushes).toBeGreaterThan(1);
+});
+
+test('code that others have taken the place of is forgotten without emptying the cache', () => {
+  const m = new JitMachine(module, 'on', 2);
+  m.core.jit!.limits.compilations = Infinity;
+  runDistinctCode(m, 3, () => { expect(m.core.jit!.live).toBeLessThanOrEqual(200); });
+  expect(m.core.jit!.statistics.functions).toBeGreaterThan(600);
+  expect(m.core.jit!.statistics.flushes).toBe(0);
 });
 
 test.skipIf(process.env['ACRN_TEST_FULL'] !== '1')('200 MB of distinct code: memory stays bounded', { timeout: 1_200_000 }, () => {

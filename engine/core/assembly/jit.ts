@@ -271,6 +271,14 @@ export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32,
   if (entry >= 0) setEntry(at, modeWord, generation, fn, entry);
 }
 
+/** The table's function `fn` is not the code of the block at `at` any more. */
+export function removeEntry(at: usize, modeWord: u32, fn: u32): void {
+  const block = peekBlock(at, modeWord);
+  if (block != 0 && load<u32>(block, B_JIT) == fn) store<u32>(block, 0, B_JIT);
+  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && (load<u32>(slot, 8) & ((1 << FN_BITS) - 1)) == fn) store<u64>(slot, 0);
+}
+
 /** A block that has compiled code was entered from the interpreter: compiled code finds it the next time. */
 export function promoteEntry(block: usize, at: usize, modeWord: u32): void {
   const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);

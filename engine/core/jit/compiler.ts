@@ -23,6 +23,7 @@ import { StepProfile } from './regions.ts';
 export interface CompilerExports extends CoreFunctions, DecoderExports {
   hotBlocks(page: number, mode: number, least: number, out: number): number;
   installEntry(at: number, mode: number, generation: number, fn: number, entry: number): void;
+  removeEntry(at: number, mode: number, fn: number): void;
   forgetEntries(): void;
   dropDecoded(): void;
   currentPage(): number;
@@ -52,6 +53,8 @@ interface InstalledRegion {
   slices: number;
   /** V8 optimises it, or was asked to. */
   optimised: boolean;
+  /** Pages that go through it; without any its place in the table is free. */
+  users: number;
 }
 
 interface PageState {
@@ -84,7 +87,7 @@ export class JitCompiler {
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
-  get live(): number { return this.#nextFunction - 1; }
+  get live(): number { return this.#nextFunction - 1 - this.#free.length; }
 
   /** For inspection: called with the bytes of modules compiled on the spot. */
   onModule: ((bytes: Uint8Array) => void) | undefined;
@@ -102,6 +105,8 @@ export class JitCompiler {
   #notesSeen = 0;
   #seen = 0;
   #nextFunction = 1;
+  /** Places in the table below that which are free again. */
+  readonly #free: number[] = [];
   /** Guest instructions in the functions of the table. */
   #instructions = 0;
 
@@ -273,30 +278,47 @@ export class JitCompiler {
 
   #install({ module, regions, functions }: CompiledModule): void {
     const adds = regions.reduce((sum, r) => sum + r.instructions, 0);
-    if (this.#nextFunction + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
+    if (this.live + 1 + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
     this.#instructions += adds;
     const instance = new WebAssembly.Instance(module, {
       env: { memory: this.#memory, table: this.#table },
       core: this.#core as unknown as Record<string, CallableFunction>,
     });
     regions.forEach(({ mode, pages, distances, instructions, optimised }, n) => {
-      const fn = this.#nextFunction;
-      this.#nextFunction += 1;
+      const fn = this.#free.pop() ?? this.#nextFunction++;
       if (fn >= this.#table.length) this.#table.grow(1024);
       this.#table.set(fn, instance.exports[exportName(functions[n])]);
-      const region: InstalledRegion = { fn, instructions, slices: 0, optimised, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
+      const region: InstalledRegion = { fn, instructions, slices: 0, optimised, users: 0, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
       for (const { page, generation, leaders, entries } of pages) {
         const state = this.#pages.get(page + (mode & 0xfff));
         if (state === undefined || state.generation !== generation) continue;
         state.pending = false;
+        this.#leave(state);
         state.leaders = leaders;
         state.entries = entries;
         state.region = region;
+        region.users += 1;
         this.#installEntries(state);
       }
+      if (region.users === 0) this.#release(region);
       this.statistics.functions += 1;
       this.statistics.instructions += instructions;
     });
+  }
+
+  /** A page goes through another function from now on. */
+  #leave({ page, mode, region, leaders, entries }: PageState): void {
+    if (region === undefined) return;
+    leaders.forEach((offset, k) => { if (entries![k] >= 0) this.#core.removeEntry(page + offset, mode, region.fn); });
+    region.users -= 1;
+    if (region.users === 0) this.#release(region);
+  }
+
+  /** Nothing leads to a function any more: V8 may forget it. */
+  #release({ fn, instructions }: InstalledRegion): void {
+    this.#table.set(fn, null);
+    this.#free.push(fn);
+    this.#instructions -= instructions;
   }
 
   #installEntries({ page, mode, generation, region, leaders, entries }: PageState): void {
@@ -309,6 +331,7 @@ export class JitCompiler {
     this.#core.dropDecoded();
     for (let i = 1; i < this.#nextFunction; i += 1) this.#table.set(i, null);
     this.#nextFunction = 1;
+    this.#free.length = 0;
     this.#instructions = 0;
     this.#pages.clear();
     this.#steps.clear();

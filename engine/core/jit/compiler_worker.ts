@@ -34,6 +34,7 @@ const records = new RecordPool(memory.buffer, RECORDS_BASE, RECORDS_BASE + (RECO
 /** What was compiled last of the same pages, for the other pCPUs. */
 const finished = new Map<string, Finished>();
 const waiting: Waiting[] = [];
+let pcpus = 0;
 let scheduled = false;
 
 const keyOf = (mode: number, pages: ReadonlyArray<{ page: number }>, distances: readonly number[]): string => `${mode} ${pages.map(({ page }) => page).join()} ${distances.join()}`;
@@ -44,6 +45,7 @@ function answer(to: Connect, message: CompiledModule): void {
 }
 
 function keep(last: Finished): void {
+  if (pcpus < 2) return;
   const key = keyOf(last.region.mode, last.region.pages, last.region.distances);
   finished.delete(key); // to the end of the order
   finished.set(key, last);
@@ -91,6 +93,7 @@ function schedule(): void {
 }
 
 control.on('message', (to: Connect) => {
+  pcpus += 1;
   to.port.on('message', (request: CompileRequest) => {
     waiting.push({ request, to });
     schedule();
