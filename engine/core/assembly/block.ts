@@ -76,11 +76,20 @@ export function peekBlock(at: usize, mode: u32): usize {
 }
 
 // engine/core/jit/layout.ts J.BEHIND.
-const J_BEHIND: usize = 0x18_4000;
-const BEHIND_SLOTS: usize = 1024;
+const J_BEHIND: usize = 0x1b_0000;
+const BEHIND_SLOTS: usize = 0x2000;
 
 // @ts-ignore: decorator
-@inline function behindSlot(page: usize): usize { return cpu + J_BEHIND + (((page >> 12) & (BEHIND_SLOTS - 1)) << 3); }
+@inline function behindSlot(page: usize): usize { return cpu + J_BEHIND + (((page >> 12) & (BEHIND_SLOTS - 1)) << 4); }
+
+/** Counts an execution of the instruction at `at`, which continues on another page; how many there were. */
+export function countCrossing(at: usize): u32 {
+  const slot = behindSlot(at);
+  if (load<u32>(slot) != (<u32>at & ~0xfff)) return 0;
+  const n = load<u32>(slot, 8) + 1;
+  store<u32>(slot, n, 8);
+  return n;
+}
 
 /** The page (wasm addresses) that an instruction of this page was last seen to continue in, plus the instruction's offset; 0: none is known. */
 export function pageBehind(page: usize): usize {
@@ -184,6 +193,7 @@ function decodeCrossing(block: usize, at: usize, mode: u32, rip: u64): void {
     // Where addresses end no instruction goes on legally.
     if (at >= RAM_BASE && second >= RAM_BASE && <u32>(rip + <u64>room) != 0) {
       const slot = behindSlot(at);
+      if (load<u32>(slot) != (<u32>at & ~0xfff)) store<u32>(slot, 0, 8);
       store<u32>(slot, <u32>at & ~0xfff);
       store<u32>(slot, (<u32>second & ~0xfff) | (<u32>at & 0xfff), 4);
     }

@@ -7,7 +7,7 @@
  * instruction.
  */
 import { CS, MODE_LONG, MODE_LONG64, cpu, mode, segBase } from './cpu';
-import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, isCurrent, peekBlock } from './block';
+import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, countCrossing, isCurrent, peekBlock } from './block';
 import { isCodePage, markCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
@@ -81,6 +81,12 @@ export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
   const n = load<u32>(block, B_COUNT) + 1;
   store<u32>(block, n, B_COUNT);
   if ((n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
+}
+
+/** An instruction that continues on another page is about to be interpreted: no block of it is kept. */
+export function countCrossingBlock(at: usize, modeWord: u32): void {
+  const n = countCrossing(at);
+  if (n != 0 && (n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
 }
 
 // ---- called by compiled code

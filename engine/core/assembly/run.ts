@@ -38,7 +38,7 @@ import {
   address, alu, below, belowOrEqual, canonical, first, fix8, hit, jump, keepCarry, less, lessOrEqual, multiply64, offsetOnly, reg32, reg64, second,
   set32, set64,
 } from './hot_operands';
-import { JIT_INTERPRET, JIT_LOOKUP, countBlock, enterCompiled, jitThreshold, promoteEntry } from './jit';
+import { JIT_INTERPRET, JIT_LOOKUP, countBlock, countCrossingBlock, enterCompiled, jitThreshold, promoteEntry } from './jit';
 import { fetchAddress, handleMmuEvents } from './mmu';
 import { REC_SIZE, recImm, recLength, recOffset, recOp } from './record';
 import { E_READ, E_WRITE, tlbEpoch } from './tlb';
@@ -248,7 +248,8 @@ export function run(budget: u32): u32 {
         continue;
       }
       interpret = false;
-      countBlock(block, at, modeWord);
+      if (block == scratch) countCrossingBlock(at, modeWord);
+      else countBlock(block, at, modeWord);
     }
     store<u64>(c, rip, S_BLOCK_RIP);
     store<u64>(c, rip + <u64>load<u32>(block, B_BIAS), S_GPR + 17 * 8);

@@ -21,13 +21,13 @@ export const J = {
   ENTRIES: 0x10_0000,
   /** The compiler's list of a page's blocks, u16 each. */
   LIST: 0x18_0000,
-  /** Pages that instructions were seen to continue in, 8 bytes each: u32 page, u32 the one behind with the instruction's offset (assembly/block.ts). */
-  BEHIND: 0x18_4000,
   /** The last notes of steps, 32 bytes each: u64 linear page and target page, u32 their wasm addresses, u32 mode. */
   NOTES: 0x18_8000,
   /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
   WALKS: 0x19_0000,
   PCID_EPOCHS: 0x1a_0000,
+  /** Pages that instructions were seen to continue in, 16 bytes each: u32 page, u32 the one behind with the instruction's offset, u32 executions (assembly/block.ts). */
+  BEHIND: 0x1b_0000,
 } as const;
 
 /** Bits of the CPU's mode word (assembly/cpu.ts). */
