@@ -6,7 +6,7 @@
  * simply (faults, device memory, page crossings, writes to code) makes it return here, and the interpreter executes that
  * instruction.
  */
-import { CS, MODE_LONG, MODE_LONG64, cpu, mode, segBase } from './cpu';
+import { MODE_LONG, cpu, mode } from './cpu';
 import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, countCrossing, isCurrent, peekBlock } from './block';
 import { isCodePage, markCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
@@ -17,7 +17,7 @@ import {
 } from './flags';
 import { execute } from './gen/dispatch';
 import { S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
-import { shadowAccess } from './mmu';
+import { peekFetchAddress, shadowAccess } from './mmu';
 import { CONTEXT_ALIGNED, canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
 import { SHADOW_OFF, shadowing } from './shadow';
@@ -223,13 +223,8 @@ export function sampleStep(page: u64, target: u64, slot: usize): void {
 
 // ---- called by the compiler
 
-/** wasm address of the code page that is next, when the TLB holds it; otherwise 0. */
-export function currentPage(): usize {
-  const rip = load<u64>(cpu, S_RIP);
-  const gva = (mode() & MODE_LONG64) != 0 ? rip : (segBase(CS) + rip) & 0xffff_ffff;
-  const e = entryOf(tlb, gva);
-  return load<u64>(e, E_EXEC) == (gva & ~0xfff) ? <usize>(<u32>gva + load<u32>(e, E_ADDEND)) & ~0xfff : 0;
-}
+/** wasm address of the code page that is next; 0 when it cannot be fetched from without more ado. */
+export function currentPage(): usize { return peekFetchAddress(load<u64>(cpu, S_RIP)) & ~0xfff; }
 
 /** Writes the offsets (u16) of the blocks of a page that ran at least `least` times to `out`; returns how many. */
 export function hotBlocks(page: usize, modeWord: u32, least: u32, out: usize): u32 {

@@ -1,0 +1,69 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { Core, createMemory, loadCoreModule } from './core.ts';
+import { S } from './gen/state.ts';
+import { CompilerService } from './jit/compiler_service.ts';
+import { J } from './jit/layout.ts';
+import { layout } from './tables/layout.ts';
+
+const RAM_BYTES = 4 << 20;
+const LOOP = 0x1000;
+const OTHER = 0x3000;
+const BUDGET = 0x100;
+const SLICE = 16_384;
+
+/** A pCPU in flat protected mode without paging, beside a compiler's thread. */
+async function machine(): Promise<Core> {
+  const module = await loadCoreModule();
+  const memory = createMemory(RAM_BYTES);
+  const compiler = new CompilerService(module, memory, (line) => { throw new Error(line); });
+  onTestFinished(() => compiler.close());
+  const core = new Core(module, memory, 0, { vmexit: () => 2, timeNs: () => 0 }, { jit: 'on', jitThreshold: 16, compiler: compiler.connect() });
+  core.reset();
+  core.setU64(S.CR0, 0x31n);
+  for (let i = 0; i < 6; i += 1) {
+    core.setU64(S.SEG_BASE + i * 8, 0n);
+    core.setU32(S.SEG_LIMIT + i * 4, 0xffff_ffff);
+    core.setU32(S.SEG_ATTR + i * 4, i === 1 ? 0xc09b : 0xc093);
+  }
+  core.setU64(S.RIP, BigInt(LOOP));
+  core.setU64(S.GPR + 8 * 4, 0x8000n);
+  core.syncAfterStateWrite();
+  return core;
+}
+
+function put(core: Core, at: number, hex: string): void {
+  Buffer.from(core.memory.buffer, layout.RAM_BASE, RAM_BYTES).set(Buffer.from(hex.replace(/\s/g, ''), 'hex'), at);
+}
+
+/** Runs slices until something holds; fails after so many of them. */
+function until(core: Core, holds: () => boolean): void {
+  for (let turns = 0; turns < 500_000; turns += 1) {
+    if (holds()) return;
+    expect(core.run(4 * SLICE)).toBe(BUDGET);
+  }
+  throw new Error(`not so: ${JSON.stringify(core.jit!.statistics)}`);
+}
+
+test('a function that slices keep ending in is compiled anew to be optimised, once', async () => {
+  const core = await machine();
+  put(core, LOOP, '40 01c3 ebfb'); // again: inc eax; add ebx,eax; jmp again
+  const { jit } = core;
+  until(core, () => jit!.statistics.functions === 1);
+  until(core, () => jit!.statistics.functions === 2);
+  expect(jit!.statistics).toMatchObject({ optimised: 1, requests: 2 });
+  expect(jit!.live).toBe(1); // the first one is gone
+  const executed = core.u64(J.EXECUTED);
+  for (let n = 0; n < 250; n += 1) core.run(4 * SLICE);
+  expect(core.u64(J.EXECUTED) - executed).toBeGreaterThan(900n * BigInt(SLICE));
+  expect(jit!.statistics).toMatchObject({ optimised: 1, functions: 2 });
+});
+
+test('a function that takes little of the time stays as it is', async () => {
+  const core = await machine();
+  // again: mov ecx,100000; inner: inc eax; dec ecx; jnz inner; call OTHER; jmp again
+  put(core, LOOP, 'b9a0860100 40 49 75fc e8f21f0000 ebf0');
+  put(core, OTHER, '43 c3'); // inc ebx; ret
+  const { jit } = core;
+  until(core, () => jit!.statistics.functions >= 3);
+  expect(jit!.statistics.optimised).toBe(1);
+});
