@@ -150,6 +150,8 @@ export class Core {
   /** Compares compiled code with the interpreter, when asked to. */
   readonly lockStep: LockStep | undefined;
   #slice = SLICE;
+  /** INSTRUCTIONS at which the present slice ends, whatever leaves run() before. */
+  #sliceEnd = 0n;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, pcpuId: number, host: CoreHost, options: CoreOptions = {}) {
     this.pcpuId = pcpuId;
@@ -208,6 +210,7 @@ export class Core {
     this.setU32(S.LEAVE_BLOCK, 0);
     this.setU32(S.BLOCK, 0);
     this.#exports.setFlags(2);
+    this.#sliceEnd = 0n;
     this.#exports.dropDecoded();
     this.syncAfterStateWrite();
   }
@@ -225,13 +228,15 @@ export class Core {
           if (reason !== STAY) return reason;
           deliver = false;
         }
-        for (let worked = false; ;) {
-          const left = Number(end - view.getBigUint64(S.INSTRUCTIONS, true));
+        for (;;) {
+          const now = view.getBigUint64(S.INSTRUCTIONS, true);
+          const left = Number(end - now);
           if (left <= 0) return EXIT.BUDGET;
-          this.jit?.poll(worked);
-          const reason = exports.run(Math.min(left, this.#slice));
+          const ended = now >= this.#sliceEnd;
+          if (ended) this.#sliceEnd = now + BigInt(this.#slice);
+          this.jit?.poll(ended);
+          const reason = exports.run(Math.min(left, this.#slice, Number(this.#sliceEnd - now)));
           if (reason !== EXIT.BUDGET) return reason;
-          worked = true;
         }
       } catch (error) {
         if (error !== UNWIND) {

@@ -5,6 +5,7 @@ import { Random } from '../../test/differential/random.ts';
 import { generateSequence, sequencePool } from '../../test/differential/sequence.ts';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
+import { compiledInstructions, inBothModes } from './jit_test_both.ts';
 import { CODE, DATA, JitMachine, MAPPED, STACK } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
 
@@ -20,7 +21,6 @@ beforeAll(async () => {
 });
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ''), 'hex');
-const compiledInstructions = (m: JitMachine): number => Number(m.core.u64(J.EXECUTED));
 
 /** Puts a case's state into a machine. */
 function load(m: JitMachine, b: Batch): void {
@@ -101,23 +101,7 @@ describe('compiled code leaves registers, flags, memory, faults and the instruct
   });
 });
 
-/** Runs code from CODE with and without the JIT until it leaves; expects the same state, and compiled code to have run. */
-function both(code: Buffer, prepare: (m: JitMachine) => void, reason = HLT): JitMachine {
-  const machines = (['off', 'on'] as const).map((jit) => {
-    const m = new JitMachine(module, jit, 4);
-    m.put(code);
-    m.start();
-    prepare(m);
-    let left: number;
-    do left = m.core.run(100_000); while (left === BUDGET);
-    expect(left).toBe(reason);
-    return m;
-  });
-  expect(machines[1].state()).toBe(machines[0].state());
-  expect(machines[1].ram.compare(machines[0].ram, DATA, MAPPED, DATA, MAPPED)).toBe(0);
-  expect(compiledInstructions(machines[1])).toBeGreaterThan(0);
-  return machines[1];
-}
+const both = (code: Buffer, prepare: (m: JitMachine) => void, reason?: number): JitMachine => inBothModes(module, '64', code, prepare, reason);
 
 test('a loop over memory counts every instruction', () => {
   // again: mov rax,[rsi+rcx*8]; add rax,rbx; xor rdx,rax; mov [rdi+rcx*8],rdx; inc rcx; and rcx,0x1ff; dec rbp; jnz again; hlt

@@ -2,45 +2,21 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { CODE, CODE32, DATA, GDT, JitMachine, LAST_PAGE_AT, MAPPED, STACK, type Width } from './jit_test_machine.ts';
-import { J } from './jit/layout.ts';
+import { inBothModes, vector } from './jit_test_both.ts';
+import { CODE, CODE32, DATA, JitMachine, LAST_PAGE_AT, MAPPED, STACK, type Width } from './jit_test_machine.ts';
 
 const HLT = 12;
 const EXCEPTION = 0;
-const BUDGET = 0x100;
 const RSP = 4;
 /** Selectors of the tests' own segments. */
 const SPECIAL = 0x20;
 const WRITABLE = 0xc093; const READ_ONLY = 0xc091;
-const GDT_PAGE = GDT & ~0xfff;
 
 let module: WebAssembly.Module;
 beforeAll(async () => { module = await loadCoreModule(); });
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ''), 'hex');
-const compiledInstructions = (m: JitMachine): number => Number(m.core.u64(J.EXECUTED));
-const vector = (m: JitMachine): number => m.core.u32(S.EXIT_INTR_INFO) & 0xff;
-
-/** Runs code from CODE with and without the JIT until it leaves; expects the same state, and compiled code to have run. */
-function both(width: Width, code: Buffer, prepare: (m: JitMachine) => void, reason = HLT, least = 1): JitMachine {
-  const machines = (['off', 'on'] as const).map((jit) => {
-    const m = new JitMachine(module, jit, 4, width);
-    m.put(code);
-    m.start();
-    prepare(m);
-    let left: number;
-    do left = m.core.run(100_000); while (left === BUDGET);
-    expect(left).toBe(reason);
-    return m;
-  });
-  const [interpreted, compiled] = machines;
-  expect(compiled.state()).toBe(interpreted.state());
-  expect(vector(compiled)).toBe(vector(interpreted));
-  expect(compiled.ram.compare(interpreted.ram, DATA, MAPPED, DATA, MAPPED)).toBe(0);
-  expect(compiled.ram.compare(interpreted.ram, 0, GDT_PAGE, 0, GDT_PAGE)).toBe(0);
-  expect(compiledInstructions(compiled)).toBeGreaterThanOrEqual(least);
-  return compiled;
-}
+const both = (width: Width, code: Buffer, prepare: (m: JitMachine) => void, reason?: number, least?: number): JitMachine => inBothModes(module, width, code, prepare, reason, least);
 
 /** Runs `code` 64 times (EBP counts) with HLT at its end. */
 const repeat = (hex: string): Buffer => {

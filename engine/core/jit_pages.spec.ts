@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { CODE, DATA, JitMachine, MAPPED } from './jit_test_machine.ts';
+import { inBothModes } from './jit_test_both.ts';
+import { CODE, DATA, type JitMachine } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
 
 const EXCEPTION = 0;
-const HLT = 12;
-const BUDGET = 0x100;
 const CODE_TABLE = 0x4000; // the page table of the first 2 MiB
 const DATA_TABLE = 0x5000; // of the next
 
@@ -15,22 +14,7 @@ beforeAll(async () => { module = await loadCoreModule(); });
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/\s/g, ''), 'hex');
 
-/** Runs the code interpreted and compiled: state and memory are the same in the end. The compiling machine. */
-function both(code: Buffer, prepare: (m: JitMachine) => void, reason = HLT): JitMachine {
-  const [off, on] = (['off', 'on'] as const).map((jit) => {
-    const m = new JitMachine(module, jit, 4);
-    m.put(code);
-    m.start();
-    prepare(m);
-    let left: number;
-    do left = m.core.run(100_000); while (left === BUDGET);
-    expect(left).toBe(reason);
-    return m;
-  });
-  expect(on.state()).toBe(off.state());
-  expect(on.ram.compare(off.ram, DATA, MAPPED, DATA, MAPPED)).toBe(0);
-  return on;
-}
+const both = (code: Buffer, prepare: (m: JitMachine) => void, reason?: number): JitMachine => inBothModes(module, '64', code, prepare, reason);
 
 describe('an instruction that continues on the next page is compiled', () => {
   /** again: jmp 0xffd ... 0xffd: add rax,imm32, its last byte at 0x1002; `rest` behind it ends with a jump to 0x1 less. */

@@ -188,14 +188,14 @@ export class JitCompiler {
   }
 
   /**
-   * Takes over what the compiler thread has finished, and looks at the steps that were noted; `worked`: a whole slice of
-   * instructions has run since. Only while no compiled code is on the stack.
+   * Takes over what the compiler thread has finished, and looks at the steps that were noted; `ended`: a slice of instructions
+   * has just ended here. Only while no compiled code is on the stack.
    */
-  poll(worked: boolean): void {
+  poll(ended: boolean): void {
     this.#readNotes();
     const link = this.#link;
     if (link === undefined) return;
-    if (worked) this.#sample();
+    if (ended) this.#sample();
     if (Atomics.load(link.ready, 0) === this.#seen) return;
     for (;;) {
       const received = receiveMessageOnPort(link.port);
