@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { S } from './gen/state.ts';
 import { LockStep, type CheckExports } from './jit/check.ts';
 import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
-import { buildDoor, useBranchHints } from './jit/module.ts';
+import { buildDoor, prepareV8 } from './jit/module.ts';
 import { layout } from './tables/layout.ts';
 
 /** What the core asks its owner. Both are called in the middle of an instruction. */
@@ -101,7 +101,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 /** The compiled core (build/core.wasm, or beside this file in an installation). Compiled once a process. */
 export async function loadCoreModule(): Promise<WebAssembly.Module> {
   compiled ??= (async () => {
-    useBranchHints();
+    prepareV8();
     const places = [new URL('../../build/core.wasm', import.meta.url), new URL('core.wasm', import.meta.url)];
     for (const place of places) {
       let bytes: Uint8Array<ArrayBuffer>;

@@ -132,6 +132,20 @@ function translateQuietly(gva: u64, size: u32, access: u32): usize {
   return access == ACCESS_WRITE && codePage ? 0 : page + (<usize>gva & 0xfff);
 }
 
+/**
+ * wasm address of `last` + 1 bytes in one page when a page walk that allows the access is remembered; otherwise 0. Nothing
+ * happens to the page tables: it is for accesses that may yet not be made.
+ */
+export function recallWindow(gva: u64, last: u32, write: u32): usize {
+  if ((<u32>gva & 0xfff) + last > 0xfff) return 0;
+  if (mode() & MODE_LONG && !canonical(gva)) return 0;
+  if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) return 0;
+  const context = load<u32>(cpu, S_MMU_CONTEXT);
+  if (context == CONTEXT_ALIGNED) return 0;
+  const known = recallWalk(gva, write ? ACCESS_WRITE : ACCESS_READ, context);
+  return known != 0 && write && isCodePage(known) ? 0 : known;
+}
+
 /** LOP says that the operands count in their low 32 bits only. */
 const WORD32: u32 = 0x20;
 

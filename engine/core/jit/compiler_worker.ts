@@ -1,7 +1,6 @@
 /**
  * The compiler's thread, one a NUC: compiles the regions that pCPUs ask for, several to a module.
  */
-import { setFlagsFromString } from 'node:v8';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
@@ -22,9 +21,6 @@ interface Finished { readonly module: WebAssembly.Module; readonly fn: number; r
 interface Waiting { readonly request: CompileRequest; readonly to: Connect }
 
 const { module, memory, control } = workerData as CompilerWorkerData;
-// Baseline code is made here, not by the pCPU that calls a function first.
-setFlagsFromString('--no-wasm-lazy-compilation');
-
 const unused = (): never => { throw new Error('the compiler executes nothing'); };
 const core = new WebAssembly.Instance(module, {
   env: { memory }, host: { unwind: unused, vmexit: unused, timeNs: unused, enter: unused, hot: unused },

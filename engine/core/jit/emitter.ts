@@ -22,6 +22,8 @@ export interface Helpers {
   /** (gva, size) -> wasm address or 0, for what the TLB does not hold. */
   readonly read: number;
   readonly write: number;
+  /** (gva, bytes less one, write) -> wasm address or 0, the same for what may not be accessed after all. */
+  readonly window: number;
   /** (gva) -> wasm address of code or 0, for what the TLB does not hold. */
   readonly fetch: number;
   readonly execute: number; //   (record, left) -> leave
@@ -428,7 +430,13 @@ export class Emitter {
     code.op(O.I64_ADD).i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
     code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).op(O.I32_CONST);
     holes.back = code.hole(WIDE);
-    code.op(O.I32_ADD).else().i32(0).end().set(window.local);
+    code.op(O.I32_ADD).else().get(L.EA).op(O.I32_CONST);
+    holes.lastAgain = code.hole(NARROW);
+    code.op(O.I32_CONST);
+    holes.write = code.hole(1);
+    code.call(this.helpers.window).tee(L.P).op(O.I32_CONST);
+    holes.backAgain = code.hole(WIDE);
+    code.op(O.I32_ADD).i32(0).get(L.P).op(O.SELECT).end().set(window.local);
     return { window, offset: BIAS };
   }
 

@@ -11,8 +11,15 @@ import { Code, I32, I64, ModuleBuilder, O, V128 } from './wasm.ts';
 const FUNCTION_PARAMS = [I32, I64, I32, I32];
 const FLAG_PARAMS = [I32, I64, I64, I64, I32];
 
-/** Lets V8 read the section of branch hints: rare paths then cost hot ones no registers. Before the first module is compiled. */
-export function useBranchHints(): void { setFlagsFromString('--experimental-wasm-branch-hinting'); }
+/**
+ * What V8 has to be told before the first module is compiled. Branch hints are read: rare paths then cost hot ones no registers.
+ * And baseline code is made at once: of the core because what is made of it later might not count its executions (tiers.ts), of
+ * compiled code on the compiler's thread, not by the pCPU that calls a function first.
+ */
+export function prepareV8(): void {
+  setFlagsFromString('--experimental-wasm-branch-hinting');
+  setFlagsFromString('--no-wasm-lazy-compilation');
+}
 
 /** Name under which a module exports the function of its n-th region. */
 export const exportName = (n: number): string => `r${n}`;
@@ -26,6 +33,7 @@ export function buildModule(regions: readonly Region[], record: (i: Instruction)
   const helpers: Helpers = {
     read: m.import('translateRead', [I64, I32], [I32]),
     write: m.import('translateWrite', [I64, I32], [I32]),
+    window: m.import('recallWindow', [I64, I32, I32], [I32]),
     fetch: m.import('translateFetch', [I64], [I32]),
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
@@ -54,6 +62,7 @@ export function buildModule(regions: readonly Region[], record: (i: Instruction)
 export interface CoreFunctions {
   readonly translateRead: CallableFunction;
   readonly translateWrite: CallableFunction;
+  readonly recallWindow: CallableFunction;
   readonly translateFetch: CallableFunction;
   readonly executeRecord: CallableFunction;
   readonly lazyStatus: CallableFunction;

@@ -3,7 +3,8 @@
  *
  * The first of them looks up, in one step, the stretch of memory from the lowest to the highest of their displacements. Where
  * it lies in one page whose TLB entry allows all of them, a local keeps its wasm address for the rest, which have
- * nothing left to look up; otherwise the local is 0, and each is translated by the core. Which displacements there are is known
+ * nothing left to look up. Pages may share a TLB entry, so the core is asked for a remembered walk before that fails; then the local
+ * is 0, and each access is translated by the core. Which displacements there are is known
  * when the block has been written: what depends on it has room for any number and is filled in then.
  */
 import { OP } from '../gen/ops.ts';
@@ -30,8 +31,8 @@ export interface Window {
   writes: boolean;
   /** How far the base register has moved by constants since. */
   moved: number;
-  /** In the code: the lowest displacement, the number of bytes less one, which tag is compared, what makes the local of an address. */
-  readonly holes: { low: number; last: number; tag: number; back: number };
+  /** In the code: the lowest displacement, the number of bytes less one, which tag is compared, what makes the local of an address; the same for asking the core. */
+  readonly holes: { low: number; last: number; tag: number; back: number; lastAgain: number; write: number; backAgain: number };
 }
 
 /** Bytes of the holes. */
@@ -82,7 +83,7 @@ export class Windows {
     const n = this.#made.length;
     const window: Window = {
       base, index, scale, local: this.#locals[n] ??= local(), first: disp, low: disp, high: disp + size, writes: write, moved: 0,
-      holes: { low: 0, last: 0, tag: 0, back: 0 },
+      holes: { low: 0, last: 0, tag: 0, back: 0, lastAgain: 0, write: 0, backAgain: 0 },
     };
     this.#made.push(window);
     this.#open.push(window);
@@ -96,6 +97,9 @@ export class Windows {
       code.fill(holes.last, high - low - 1, NARROW);
       code.bytes[holes.tag] = writes ? writeTag : readTag;
       code.fill(holes.back, first - low - BIAS, WIDE);
+      code.fill(holes.lastAgain, high - low - 1, NARROW);
+      code.bytes[holes.write] = writes ? 1 : 0;
+      code.fill(holes.backAgain, first - low - BIAS, WIDE);
     }
     this.begin();
   }
