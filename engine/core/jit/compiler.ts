@@ -83,7 +83,7 @@ export class JitCompiler {
     /** Of one function of several pages. */
     region: { instructions: 3000, pages: 24, notes: 512 },
     /** Slices in a function until V8 optimises it, for each of its instructions. */
-    slices: 0.06,
+    slices: 0.004,
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
