@@ -5,7 +5,7 @@ import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CompiledModule } from './compiler.ts';
-import { withTier } from './tiers.ts';
+import { compileModule } from './tiers.ts';
 import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD } from './layout.ts';
 
 export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAssembly.Memory; control: MessagePort }
@@ -74,7 +74,7 @@ function compileWaiting(): void {
       if (requests.length === 0) continue;
       const built = compileBatch(requests, core, view, SCRATCH_RECORD, records);
       if (built === undefined) continue;
-      const compiled = withTier(optimise, () => new WebAssembly.Module(built.bytes));
+      const compiled = compileModule(built.bytes, optimise);
       built.regions.forEach((region, fn) => keep({ module: compiled, fn, region }));
       answer(to, { module: compiled, regions: built.regions, functions: built.regions.map((_, n) => n) });
     }
