@@ -3,6 +3,7 @@ import { Core, createMemory, loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
 import { CompilerService } from './jit/compiler_service.ts';
 import { J } from './jit/layout.ts';
+import { compileModule } from './jit/tiers.ts';
 import { layout } from './tables/layout.ts';
 
 const RAM_BYTES = 4 << 20;
@@ -66,4 +67,10 @@ test('a function that takes little of the time stays as it is', async () => {
   const { jit } = core;
   until(core, () => jit!.statistics.functions >= 3);
   expect(jit!.statistics.optimised).toBe(1);
+});
+
+test('a module to be optimised is not the baseline one of the same bytes', () => {
+  const bytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+  expect(WebAssembly.Module.customSections(compileModule(bytes, false), 'o')).toHaveLength(0);
+  expect(WebAssembly.Module.customSections(compileModule(bytes, true), 'o')).toHaveLength(1);
 });
