@@ -5,7 +5,7 @@ import { Random } from '../../test/differential/random.ts';
 import { generateSequence, sequencePool } from '../../test/differential/sequence.ts';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { compiledInstructions, inBothModes } from './jit_test_both.ts';
+import { compiledInstructions, inBothModes } from './jit_both_test_machine.ts';
 import { CODE, DATA, JitMachine, MAPPED, STACK } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
 

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { inBothModes, vector } from './jit_test_both.ts';
+import { inBothModes, vector } from './jit_both_test_machine.ts';
 import { CODE, CODE32, DATA, JitMachine, LAST_PAGE_AT, MAPPED, STACK, type Width } from './jit_test_machine.ts';
 
 const HLT = 12;

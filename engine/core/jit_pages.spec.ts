@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
-import { inBothModes } from './jit_test_both.ts';
+import { inBothModes } from './jit_both_test_machine.ts';
 import { CODE, DATA, type JitMachine } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
 
