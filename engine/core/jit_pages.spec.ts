@@ -147,3 +147,17 @@ describe('accesses of a block through one register', () => {
     expect(m.gpr(3)).toBe(BigInt((3 + 3002) * 3000 / 2));
   });
 });
+
+test('a block that the page falls into with known flags is an entry for the other page that goes on there', () => {
+  // 0: dec ebp; on: jz out; test ebp,1; jz again; jmp 0x1000; out: hlt   0x1000: dec ebp; jmp on; again: jmp 0
+  const code = Buffer.alloc(0x2000, 0xf4);
+  bytes('ffcd 7411 f7c501000000 0f84f70f0000 e9eb0f0000 f4').copy(code, 0);
+  bytes('ffcd e9fbefffff e9f4efffff').copy(code, 0x1000);
+  const m = both(code, (on) => {
+    on.setGpr(5, 60_000n);
+    if (on.core.jit !== undefined) on.core.jit.limits.region.pages = 1; // or the two become one function
+  });
+  expect(m.gpr(5)).toBe(0n);
+  const interpreted = m.core.u64(S.INSTRUCTIONS) - m.core.u64(J.EXECUTED);
+  expect(interpreted).toBeLessThan(2_000n);
+});

@@ -26,6 +26,8 @@ export interface CodePage {
   readonly leaders: Uint16Array;
   /** The page that the instruction at an offset was seen to continue in. */
   readonly behind: { readonly page: number; readonly generation: number; readonly offset: number } | undefined;
+  /** Leaders that other code goes on at: entries, whatever the page's own blocks know about the flags there. */
+  readonly joints: readonly number[];
 }
 
 const PAGE = 0x1000;
@@ -50,6 +52,8 @@ export interface Block {
   index: number;
   /** May be entered from anywhere. */
   entry: boolean;
+  /** Of CodePage.joints. */
+  readonly joint: boolean;
   /** Some instruction looks at flags made before the block. */
   readonly needsFlags: boolean;
   /** For each instruction: something may still see the flags as they are after it. */
@@ -71,6 +75,7 @@ const MAX_BLOCK = 200;
 
 export function findBlocks(pages: readonly CodePage[], decode: Decode, limit: number): Block[] {
   const leaders = new Set(pages.flatMap((p, n) => [...p.leaders].map((offset) => n * PAGE + offset)));
+  const joints = new Set(pages.flatMap((p, n) => p.joints.map((offset) => n * PAGE + offset)));
   const blocks = new Map<number, Block>();
   const pending = [...leaders].sort((a, b) => a - b);
   let total = 0;
@@ -104,7 +109,7 @@ export function findBlocks(pages: readonly CodePage[], decode: Decode, limit: nu
     }
     if (instructions.length === 0) continue;
     const { needsFlags, liveAfter } = flagLiveness(instructions, rows);
-    blocks.set(position, { position, page, instructions, rows, ending, end: at - page * PAGE, index: 0, entry: leaders.has(position), needsFlags, liveAfter, known: UNKNOWN, loop: undefined });
+    blocks.set(position, { position, page, instructions, rows, ending, end: at - page * PAGE, index: 0, entry: leaders.has(position), joint: joints.has(position), needsFlags, liveAfter, known: UNKNOWN, loop: undefined });
   }
   const sorted = [...blocks.values()].sort((a, b) => a.position - b.position);
   sorted.forEach((b, i) => { b.index = i; });

@@ -68,6 +68,8 @@ interface PageState {
   /** Offsets of the blocks of the last compilation, and their entries. */
   leaders: Uint16Array;
   entries: Int32Array | undefined;
+  /** Leaders that turned out to be gone on at from elsewhere. */
+  joints: number[];
   region: InstalledRegion | undefined;
   /** How often the page was asked for with others. */
   joined: number;
@@ -83,7 +85,7 @@ export class JitCompiler {
     /** Of one function of several pages. */
     region: { instructions: 3000, pages: 24, notes: 512 },
     /** Slices in a function until V8 optimises it, for each of its instructions. */
-    slices: 0.004,
+    slices: 0.02,
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
@@ -133,15 +135,21 @@ export class JitCompiler {
     const key = page + (mode & 0xfff);
     let state = this.#pages.get(key);
     if (state === undefined) {
-      state = { page, mode, generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, region: undefined, joined: 0 };
+      state = { page, mode, generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, joints: [], region: undefined, joined: 0 };
       this.#pages.set(key, state);
     }
     const current = state.generation === generation;
+    let joint = false;
     if (state.pending && current) return;
     if (current && state.entries !== undefined && state.leaders.includes(at & 0xfff)) {
-      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) this.#installEntries(state); // the block was decoded anew
-      return;
+      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) { // the block was decoded anew
+        this.#installEntries(state);
+        return;
+      }
+      if (state.joints.includes(at & 0xfff)) return; // in a loop, or not compiled
+      joint = true;
     }
+    if (!current) state.joints.length = 0;
     // The more often a page was compiled, the more it takes for another time.
     state.heat += 1;
     if (state.requests > this.limits.compilations && state.heat < 2 ** Math.min(12, state.requests - this.limits.compilations)) {
@@ -150,6 +158,7 @@ export class JitCompiler {
     }
     state.heat = 0;
     state.generation = generation;
+    if (joint) state.joints.push(at & 0xfff);
     this.#request([[state, 0]], state.region?.optimised === true);
   }
 
@@ -176,7 +185,7 @@ export class JitCompiler {
       const behind = this.#behind(page);
       // The interpreter keeps no block of it.
       if (behind !== undefined && !leaders.includes(behind.offset)) leaders.push(behind.offset);
-      pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind });
+      pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind, joints: [...state.joints] });
       state.requests += 1;
       state.pending = true;
     }

@@ -50,10 +50,11 @@ function keep(last: Finished): void {
 
 function known(request: CompileRequest): Finished | undefined {
   const last = finished.get(keyOf(request.mode, request.pages, request.pages.map((p) => p.distance)));
-  const same = last?.region.pages.every(({ generation, leaders, behind }, n) => {
+  const same = last?.region.pages.every(({ generation, leaders, behind, entries }, n) => {
     const asked = request.pages[n];
     const sameBehind = asked.behind === undefined || (asked.behind.page === behind?.page && asked.behind.generation === behind.generation);
-    return sameBehind && generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
+    const joined = asked.joints.every((offset) => entries[leaders.indexOf(offset)] >= 0);
+    return sameBehind && joined && generation === asked.generation && asked.leaders.every((offset) => leaders.includes(offset));
   });
   return same === true && (last!.region.optimised || !request.optimise) ? last : undefined;
 }

@@ -82,7 +82,7 @@ export function compileRegion(region: Region, helpers: Helpers, functionType: nu
     code.end();
     const reached = predecessors[b.index];
     const branchedTo = reached.length > 0 && reached.every((p) => p < b.index && seen[p]);
-    if (b.entry && b.needsFlags && branchedTo && reached.every((p) => outcome[p] !== UNKNOWN)) b.entry = false;
+    if (b.entry && !b.joint && b.needsFlags && branchedTo && reached.every((p) => outcome[p] !== UNKNOWN)) b.entry = false;
     const forward = !b.entry && branchedTo;
     const dispatched = !labels.isInner(b) && (!forward || executed.has(b.position));
     table.push(dispatched ? labels.of(b) : LABEL.MISS);
