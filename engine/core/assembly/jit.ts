@@ -104,11 +104,11 @@ export function executeRecord(rec: usize, left: i32): u32 {
 }
 
 /** wasm address for a read of `size` bytes, with the TLB filled; 0: the interpreter must do it. */
-export function translateRead(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_READ); }
-export function translateWrite(gva: u64, size: u32): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
+export function translateRead(gva: u64, size: u32, _tag: u64): usize { return translateQuietly(gva, size, ACCESS_READ); }
+export function translateWrite(gva: u64, size: u32, _tag: u64): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
 
 /** wasm address of code that is next, likewise: several pages that run by turns may share an entry of the TLB. */
-export function translateFetch(gva: u64): usize { return shadowing == SHADOW_OFF ? translateQuietly(gva, 1, ACCESS_FETCH) : 0; }
+export function translateFetch(gva: u64, _tag: u64): usize { return shadowing == SHADOW_OFF ? translateQuietly(gva, 1, ACCESS_FETCH) : 0; }
 
 function translateQuietly(gva: u64, size: u32, access: u32): usize {
   if ((<u32>gva & 0xfff) + size > 0x1000) return 0;
@@ -136,7 +136,7 @@ function translateQuietly(gva: u64, size: u32, access: u32): usize {
  * wasm address of `last` + 1 bytes in one page when a page walk that allows the access is remembered; otherwise 0. Nothing
  * happens to the page tables: it is for accesses that may yet not be made.
  */
-export function recallWindow(gva: u64, last: u32, write: u32): usize {
+export function recallWindow(gva: u64, last: u32, write: u32, _tag: u64): usize {
   if ((<u32>gva & 0xfff) + last > 0xfff) return 0;
   if (mode() & MODE_LONG && !canonical(gva)) return 0;
   if (dataBreakpointsOn && pageHasDataBreakpoint(gva)) return 0;

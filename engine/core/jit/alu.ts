@@ -8,7 +8,7 @@ import { OP } from '../gen/ops.ts';
 import type { Emitter } from './emitter.ts';
 import { L } from './emitter.ts';
 import type { FlagState } from './flags.ts';
-import { CF, LAZY, OF, UNKNOWN, WORD32, ZF, lazy, pushCarry, putOffRotate, replaceStatus, setKnown } from './flags.ts';
+import { CF, LAZY, OF, UNKNOWN, WORD32, ZF, lazy, pushCarry, putOffRotate, putOffShift, replaceStatus, setKnown } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { LOCK, MEM } from './instruction.ts';
 import { ATOMIC, O } from './wasm.ts';
@@ -273,15 +273,6 @@ function shiftBy(e: Emitter, f: FlagState, kind: number, size: number, n: number
   const a = temp0(size); const r = temp2(size);
   const wide = size === 8;
   const constant = (v: number): void => { if (wide) code.i64(v); else code.i32(v); };
-  const narrowed = (): void => { if (wide) code.op(O.I32_WRAP); };
-  /** Bit k of a value of the operand type, as i32 0 or 1; k may lie outside of it. */
-  const bit = (local: number, k: number): void => {
-    if (k < 0 || k >= bits) { code.i32(0); return; }
-    code.get(local);
-    if (k !== 0) { constant(k); code.op(wide ? O.I64_SHR_U : O.I32_SHR_U); }
-    narrowed();
-    code.i32(1).op(O.I32_AND);
-  };
   const unsigned = (): void => {
     code.get(a);
     if (size < 4) code.i32(size === 1 ? 0xff : 0xffff).op(O.I32_AND);
@@ -327,26 +318,12 @@ function shiftBy(e: Emitter, f: FlagState, kind: number, size: number, n: number
     return;
   }
   code.set(r);
-  if (kind === SHL) {
-    if (n <= bits) bit(a, bits - n); else code.i32(0);
-    code.tee(L.T3);
-    bit(r, bits - 1);
-    code.get(L.T3).op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
-  } else if (kind === SHR) {
-    bit(a, n - 1);
-    bit(r, bits - 1);
-    bit(r, bits - 2);
-    code.op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
-  } else {
-    bit(a, Math.min(n - 1, bits - 1));
-  }
-  code.set(L.STATUS);
+  keep(e, a, size, e.shifted);
   keep(e, r, size, L.LR);
-  setKnown(e, f, lazy(LAZY.RESULT, size));
+  putOffShift(e, f, kind === SHL ? 'left' : kind === SHR ? 'right' : 'arithmetic', size, n, e.shifted);
   code.get(r);
 }
 
-/** SHL SHR SAR of 4 or 8 bytes by CL: the flags stay when the count is zero. */
 function shiftByCl(e: Emitter, i: Instruction, f: FlagState, kind: number): void {
   const { code } = e;
   const { size } = i;

@@ -19,12 +19,15 @@ import { X87Block, X87Locals } from './x87_stack.ts';
 
 /** Functions that every module has: indices of imports and of the module's own helpers. */
 export interface Helpers {
-  /** (gva, size) -> wasm address or 0, for what the TLB does not hold. */
+  /**
+   * (gva, size, tag) -> wasm address or 0, for what the TLB does not hold. The tag is what was compared, and nothing needs it: but
+   * V8 loads a value that is only compared from memory where it compares it, and once more before that.
+   */
   readonly read: number;
   readonly write: number;
-  /** (gva, bytes less one, write) -> wasm address or 0, the same for what may not be accessed after all. */
+  /** (gva, bytes less one, write, tag) -> wasm address or 0, the same for what may not be accessed after all. */
   readonly window: number;
-  /** (gva) -> wasm address of code or 0, for what the TLB does not hold. */
+  /** (gva, tag) -> wasm address of code or 0, for what the TLB does not hold. */
   readonly fetch: number;
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
@@ -96,9 +99,10 @@ export class Emitter {
   /** The instruction being translated and the number of instructions from it to the end of its block. */
   current!: Instruction;
   remaining = 0;
-  /** Flags that are made only where something looks at them: there, or on a path that leaves. */
-  putOff: { readonly settle: () => void; readonly leave: () => void } | undefined;
+  /** Flags, `all` or some, that are made only where something looks at them: there, or on a path that leaves. */
+  putOff: { readonly all: boolean; readonly settle: () => void; readonly leave: () => void } | undefined;
   #rotated: number | undefined;
+  #shifted: number | undefined;
   /** Of the block: CR0 and CR4 have been looked at for SSE, and MXCSR. */
   sseChecked = false;
   roundingChecked = false;
@@ -129,6 +133,8 @@ export class Emitter {
 
   /** Local of the last rotate's result. */
   get rotated(): number { return this.#rotated ??= this.local(I64); }
+  /** Local of what was shifted last. */
+  get shifted(): number { return this.#shifted ??= this.local(I64); }
 
   /** Makes flags that were put off. */
   settleFlags(): void {
@@ -425,7 +431,7 @@ export class Emitter {
     this.#entry();
     code.op(O.I64_LOAD).u8(0);
     holes.tag = code.hole(1);
-    code.get(L.EA).op(O.I64_CONST);
+    code.tee(L.TAG).get(L.EA).op(O.I64_CONST);
     holes.last = code.hole(NARROW);
     code.op(O.I64_ADD).i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
     code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).op(O.I32_CONST);
@@ -434,7 +440,7 @@ export class Emitter {
     holes.lastAgain = code.hole(NARROW);
     code.op(O.I32_CONST);
     holes.write = code.hole(1);
-    code.call(this.helpers.window).tee(L.P).op(O.I32_CONST);
+    code.get(L.TAG).call(this.helpers.window).tee(L.P).op(O.I32_CONST);
     holes.backAgain = code.hole(WIDE);
     code.op(O.I32_ADD).i32(0).get(L.P).op(O.SELECT).end().set(window.local);
     return { window, offset: BIAS };
@@ -447,7 +453,7 @@ export class Emitter {
     code.get(window.local);
     code.else();
     linear();
-    code.i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
+    code.i32(size).i64(0).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
     this.missIf();
     code.get(L.P).i32(offset).op(O.I32_SUB);
     code.end();
@@ -517,12 +523,12 @@ export class Emitter {
   translate(size: number, write: boolean): void {
     const { code } = this;
     this.#entry();
-    code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).get(L.EA);
+    code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).tee(L.TAG).get(L.EA);
     if (size > 1) code.i64(size - 1).op(O.I64_ADD);
     code.i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
     code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
     code.else();
-    code.get(L.EA).i32(size).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
+    code.get(L.EA).i32(size).get(L.TAG).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
     this.missIf();
     code.get(L.P);
     code.end();
@@ -530,7 +536,7 @@ export class Emitter {
 
   /** Pops a linear address, which stays in EA; pushes the address of its TLB entry, which stays in SLOT. */
   #entry(): void {
-    this.code.tee(L.EA).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
+    this.code.tee(L.EA).op(O.I32_WRAP).i32(7).op(O.I32_SHR_U).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(L.SLOT);
   }
 
   /** Pops a wasm address, pushes the value there in the form of `get`. */

@@ -206,7 +206,43 @@ export function putOffRotate(e: Emitter, f: FlagState, left: boolean, size: numb
     code.get(L.T0).op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR);
     replaceCarryOverflow(e, state);
   };
-  e.putOff = { settle: () => make(f), leave: () => make({ ...f }) };
+  e.putOff = { all: false, settle: () => make(f), leave: () => make({ ...f }) };
+}
+
+/**
+ * All flags of a shift by a constant that is not zero are put off likewise. The result is in LR already; `source` is a local
+ * (i64) that no other instruction writes to.
+ */
+export function putOffShift(e: Emitter, f: FlagState, kind: 'left' | 'right' | 'arithmetic', size: number, n: number, source: number): void {
+  const { code } = e;
+  const bits = size * 8;
+  /** Bit k of the operand, which it may lie outside of. */
+  const bit = (local: number, k: number): void => {
+    if (k < 0 || k >= bits) { code.i32(0); return; }
+    code.get(local);
+    if (k !== 0) code.i64(k).op(O.I64_SHR_U);
+    code.op(O.I32_WRAP).i32(1).op(O.I32_AND);
+  };
+  const overflow = (): void => { code.op(O.I32_XOR).i32(11).op(O.I32_SHL).op(O.I32_OR); };
+  const make = (state: FlagState): void => {
+    if (kind === 'left') {
+      bit(source, bits - n);
+      code.tee(L.T0);
+      bit(L.LR, bits - 1);
+      code.get(L.T0);
+      overflow();
+    } else if (kind === 'right') {
+      bit(source, n - 1);
+      bit(L.LR, bits - 1);
+      bit(L.LR, bits - 2);
+      overflow();
+    } else {
+      bit(source, Math.min(n - 1, bits - 1));
+    }
+    code.set(L.STATUS);
+    setKnown(e, state, lazy(LAZY.RESULT, size));
+  };
+  e.putOff = { all: true, settle: () => make(f), leave: () => make({ ...f }) };
 }
 
 /** Replaces CF and OF by the pushed bits (CF | OF << 11); the other status flags stay. For rotates. */

@@ -225,11 +225,12 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
     if (e.stackRun === undefined || e.stackRun.done === e.stackRun.bytes) e.stackRun = stackRunAt(b.instructions, k);
     e.accessFollows = accessFollows(b.instructions, k);
     const row = b.rows[k];
-    if (row === undefined || (row.reads === true && row.rotates !== true)) e.settleFlags();
+    if (row === undefined || (row.reads === true && (row.rotates !== true || e.putOff?.all === true))) e.settleFlags();
+    const { putOff } = e;
     if (crossesPage(i)) needBehind(e, pages[b.page]);
     if (row !== undefined) {
       row.emit(e, i, f);
-      if (setsFlags(i, row)) e.putOff = undefined;
+      if (setsFlags(i, row) && e.putOff === putOff) e.putOff = undefined;
       continue;
     }
     e.endX87();
@@ -278,9 +279,9 @@ function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; 
   e.wrap();
   code.tee(THERE);
   code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
-  code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_NE);
-  code.get(THERE).op(O.I32_WRAP).get(tlb).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).i32(page | 0).op(O.I32_NE).op(O.I32_OR);
-  code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
+  code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_XOR);
+  code.get(tlb).memory(O.I32_LOAD, TLB_ADDEND).get(THERE).op(O.I32_WRAP).op(O.I32_ADD).i32(page | 0).op(O.I32_XOR).op(O.I64_EXTEND_U).op(O.I64_OR);
+  code.i32(0).memory(O.I64_LOAD32_U, generationOf(page)).i64(generation).op(O.I64_XOR).op(O.I64_OR).i64(0).op(O.I64_NE);
 }
 
 /** The current instruction continues on the next page: it is executed here while that is what it was when it was decoded. */
@@ -426,18 +427,18 @@ function goOn(out: Code, mode: number, fetch: number): void {
   out.i32(0).set(L.SLOT).block();
   const nowhere = out.depth;
   const at = L.T0; const slot = L.T1;
-  out.get(L.LEFT).i32(0).op(O.I32_LT_S).get(L.CPU).memory(O.I32_LOAD, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
+  out.get(L.LEFT).i32(31).op(O.I32_SHR_U).get(L.CPU).memory(O.I32_LOAD16_U, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
   out.get(L.TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(slot);
-  out.memory(O.I64_LOAD, TLB_EXEC).get(L.TARGET).i64(-4096).op(O.I64_AND).tee(L.W0).op(O.I64_NE).unlikely().if();
-  out.get(L.TARGET).call(fetch).tee(at).op(O.I32_EQZ).brIf(nowhere);
+  out.memory(O.I64_LOAD, TLB_EXEC).tee(L.TAG).get(L.TARGET).i64(-4096).op(O.I64_AND).tee(L.W0).op(O.I64_NE).unlikely().if();
+  out.get(L.TARGET).get(L.TAG).call(fetch).tee(at).op(O.I32_EQZ).brIf(nowhere);
   out.else();
   out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).set(at);
   out.end();
   out.get(at).get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
   out.memory(O.I64_LOAD, J.ENTRIES).get(at).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).unlikely().brIf(nowhere);
   // No entry lies below the RAM.
-  out.get(at).i32(layout.RAM_BASE).op(O.I32_SUB).i32(12).op(O.I32_SHR_U).i32(2).op(O.I32_SHL).memory(O.I32_LOAD, layout.PAGE_GENERATION_BASE);
-  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 12).op(O.I32_NE).unlikely().brIf(nowhere);
+  out.get(at).i32(layout.RAM_BASE).op(O.I32_SUB).i32(12).op(O.I32_SHR_U).i32(2).op(O.I32_SHL).memory(O.I64_LOAD32_U, layout.PAGE_GENERATION_BASE);
+  out.get(slot).memory(O.I64_LOAD32_U, J.ENTRIES + 12).op(O.I64_NE).unlikely().brIf(nowhere);
   out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).tee(at).i32((1 << FN_BITS) - 1).op(O.I32_AND).get(L.FN).op(O.I32_EQ).if();
   out.get(L.W0).set(L.PAGE);
   out.get(at).i32(FN_BITS).op(O.I32_SHR_U).set(L.ENTRY).br(LABEL.DISPATCH);

@@ -31,10 +31,10 @@ export interface BuiltModule { readonly bytes: Uint8Array<ArrayBuffer>; readonly
 export function buildModule(regions: readonly Region[], record: (i: Instruction) => number): BuiltModule {
   const m = new ModuleBuilder();
   const helpers: Helpers = {
-    read: m.import('translateRead', [I64, I32], [I32]),
-    write: m.import('translateWrite', [I64, I32], [I32]),
-    window: m.import('recallWindow', [I64, I32, I32], [I32]),
-    fetch: m.import('translateFetch', [I64], [I32]),
+    read: m.import('translateRead', [I64, I32, I64], [I32]),
+    write: m.import('translateWrite', [I64, I32, I64], [I32]),
+    window: m.import('recallWindow', [I64, I32, I32, I64], [I32]),
+    fetch: m.import('translateFetch', [I64, I64], [I32]),
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),

@@ -172,7 +172,7 @@ function wholePage(op: u32, segment: u32, size: u32, width: u32, count: u64): u3
     if (bytes < size) return 0;
     const e = entryOf(tlb, source);
     // The target's page may share the source's TLB entry: the address found now is good all the same.
-    from = load<u64>(e, E_READ) == (source & ~0xfff) ? <usize>source + <usize>load<u32>(e, E_ADDEND) : translateRead(source, 1);
+    from = load<u64>(e, E_READ) == (source & ~0xfff) ? <usize>source + <usize>load<u32>(e, E_ADDEND) : translateRead(source, 1, 0);
     if (from == 0) return 0;
   }
   const n = <u32>min<u64>(<u64>(bytes / size), count);
