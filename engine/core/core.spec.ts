@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CODE, CoreTestMachine, DATA, STACK } from './core_test_machine.ts';
 import { OP } from './gen/ops.ts';
@@ -563,4 +564,12 @@ describe('events', () => {
 
 test('The opcode table names every operation once', () => {
   expect(new Set(Object.values(OP)).size).toBe(Object.keys(OP).length);
+});
+
+test('a process that has nothing else to do gets the core', () => {
+  const program = `const { loadCoreModule } = await import(${JSON.stringify(new URL('core.ts', import.meta.url).href)});
+    console.log((await loadCoreModule()) instanceof WebAssembly.Module);`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  expect(stderr).not.toContain('unsettled');
+  expect(stdout.trim()).toBe('true');
 });

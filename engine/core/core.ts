@@ -111,7 +111,8 @@ export async function loadCoreModule(): Promise<WebAssembly.Module> {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
         throw error;
       }
-      return WebAssembly.compile(bytes);
+      // Not WebAssembly.compile(): Node does not wait for it, and a process with nothing else to do would end meanwhile.
+      return new WebAssembly.Module(bytes);
     }
     throw new Error(`core.wasm is missing at ${places[0].pathname}: build it with \`npm run build:core\``);
   })();

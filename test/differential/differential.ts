@@ -63,7 +63,7 @@ function share(sources: readonly Source[], cases: number): Map<Source, number> {
 
 export async function runDifferential(options: Options): Promise<{ classes: ClassResult[]; lacking: string[]; compiledCases: number }> {
   buildNative();
-  const module = options.core === undefined ? await loadCoreModule() : await WebAssembly.compile(new Uint8Array(await readFile(options.core)));
+  const module = options.core === undefined ? await loadCoreModule() : new WebAssembly.Module(new Uint8Array(await readFile(options.core)));
   const interpreter = new Interpreter(module, options.jit ? 'on' : 'off');
   const loaded = await loadSources(hostFeatures());
   if (options.bits16) loaded.sources = loaded.sources.map((s) => ({ family: s.family, forms: s.forms.filter((f) => f.row.mode !== 'o64' && f.rexW !== 'W1') }));
