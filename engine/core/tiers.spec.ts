@@ -1,9 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
 import { expect, onTestFinished, test } from 'vitest';
 import { Core, createMemory, loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
 import { CompilerService } from './jit/compiler_service.ts';
 import { J } from './jit/layout.ts';
-import { compileModule } from './jit/tiers.ts';
+import { HINT_OPTIMISED, compileBaseline } from './jit/tiers.ts';
+import { Code, I32, ModuleBuilder, O } from './jit/wasm.ts';
 import { layout } from './tables/layout.ts';
 
 const RAM_BYTES = 4 << 20;
@@ -69,8 +71,23 @@ test('a function that takes little of the time stays as it is', async () => {
   expect(jit!.statistics.optimised).toBe(1);
 });
 
-test('a module to be optimised is not the baseline one of the same bytes', () => {
-  const bytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-  expect(WebAssembly.Module.customSections(compileModule(bytes, false), 'o')).toHaveLength(0);
-  expect(WebAssembly.Module.customSections(compileModule(bytes, true), 'o')).toHaveLength(1);
+test('a module with the hint has optimised code at once, one without has baseline code for good', async () => {
+  await loadCoreModule(); // allows hints
+  setFlagsFromString('--allow-natives-syntax');
+  const tier = new Function('f', 'return %IsTurboFanFunction(f) ? "optimised" : %IsLiftoffFunction(f) ? "baseline" : "none"') as (f: unknown) => string;
+  const make = (hint?: number): Uint8Array<ArrayBuffer> => {
+    const m = new ModuleBuilder();
+    const code = new Code();
+    code.get(0).i32(1).op(O.I32_ADD);
+    m.export('f', m.function(m.type([I32], [I32]), [], code));
+    return m.build(1, hint);
+  };
+  const run = (module: WebAssembly.Module): string => {
+    const env = { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), table: new WebAssembly.Table({ initial: 0, element: 'anyfunc' }) };
+    const f = new WebAssembly.Instance(module, { env }).exports.f as (n: number) => number;
+    for (let n = 0; n < 100_000; n += 1) f(n);
+    return tier(f);
+  };
+  expect(run(new WebAssembly.Module(make(HINT_OPTIMISED)))).toBe('optimised');
+  expect(run(compileBaseline(make()))).toBe('baseline');
 });

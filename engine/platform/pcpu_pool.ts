@@ -32,7 +32,7 @@ class PcpuThread {
     this.#port = port1;
     const data: PcpuWorkerData = { pcpuId, board: board.parts, software: software.href, mailbox: this.#mailbox, port: port2 };
     this.#worker = new Worker(new URL('./pcpu_worker.ts', import.meta.url), { workerData: data, transferList: [port2], name: `pCPU${pcpuId}` });
-    this.#equipped = core.then((parts) => this.#post(parts, parts.compiler === undefined ? [] : [parts.compiler.port]));
+    this.#equipped = core.then((parts) => this.#post(parts, parts.compiler === undefined ? [] : [parts.compiler.compiler, parts.compiler.optimiser]));
     this.ready = new Promise((resolve, reject) => {
       const limit = setTimeout(() => reject(new Error(`pCPU${pcpuId} did not start within ${START_LIMIT_MS} ms`)), START_LIMIT_MS);
       const settle = (): void => clearTimeout(limit);

@@ -12,8 +12,6 @@ import { buildModule } from './module.ts';
 export interface CompileRequest {
   readonly mode: number;
   readonly pages: readonly CodePage[];
-  /** The function is worth V8's optimising compiler: see tiers.ts. */
-  readonly optimise: boolean;
 }
 
 /** A page of a compiled function: for each leader the entry, or -1 when the function cannot be entered there. */
@@ -76,13 +74,12 @@ export class RecordPool {
   }
 }
 
-/** Compiles the requests; undefined when there is nothing to compile in them. */
+/** Compiles the requests, for V8's optimising compiler or its baseline one; undefined when there is nothing to compile in them. */
 export function compileBatch(
-  requests: readonly CompileRequest[], core: DecoderExports, view: DataView, scratch: number, records: RecordPool,
+  requests: readonly CompileRequest[], optimise: boolean, core: DecoderExports, view: DataView, scratch: number, records: RecordPool,
 ): { bytes: Uint8Array<ArrayBuffer>; regions: CompiledRegion[] } | undefined {
   const sources: Region[] = [];
-  const optimised: boolean[] = [];
-  for (const { mode, pages, optimise } of requests) {
+  for (const { mode, pages } of requests) {
     const cache = new Map<number, Instruction | undefined>();
     const decode: Decode = (position) => {
       if (cache.has(position)) return cache.get(position);
@@ -101,12 +98,11 @@ export function compileBatch(
     const blocks = findBlocks(pages, decode, MAX_INSTRUCTIONS * pages.length);
     if (blocks.length === 0) continue;
     sources.push({ mode, pages, blocks });
-    optimised.push(optimise);
   }
   if (sources.length === 0) return undefined;
-  const { bytes, entries } = buildModule(sources, (i) => records.add(i));
+  const { bytes, entries } = buildModule(sources, optimise, (i) => records.add(i));
   const regions = sources.map(({ mode, pages, blocks }, r): CompiledRegion => ({
-    mode, optimised: optimised[r], distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
+    mode, optimised: optimise, distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
     pages: pages.map(({ page, generation, leaders, behind }, n) => ({ page, generation, leaders, behind, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
   }));
   return { bytes, regions };

@@ -2,8 +2,9 @@
  * A pCPU's side of the JIT: asks for hot pages to be compiled, and puts what was compiled into the table. Each page is
  * compiled by itself first; pages with many steps between them then become one function.
  *
- * With a compiler thread (compiler_worker.ts) pages are compiled there and taken over between two slices of run();
- * without one they are compiled on the spot.
+ * With compiler threads (compiler_service.ts) pages are compiled there and taken over between two slices of run();
+ * without them they are compiled on the spot. What is being optimised goes on in baseline code until that is done, and blocks that
+ * run later than that get a baseline function of their own beside the optimised one.
  *
  * @cover #Y 64-bit mode, flat 32-bit protected mode   #N other modes stay in the interpreter
  */
@@ -31,12 +32,13 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   markCode(page: number): number;
 }
 
-/** The way to a compiler thread: requests go through the port, answers come back; `ready` counts them. */
-export interface CompilerLink { readonly port: MessagePort; readonly ready: Int32Array }
+/** The way to the compiler threads: requests go through a port, answers come back through it; `ready` counts them. */
+export interface CompilerLink { readonly compiler: MessagePort; readonly optimiser: MessagePort; readonly ready: Int32Array }
 
-/** Answer of the compiler thread to the requests of a pCPU. */
+/** Answer of a compiler thread to so many requests of a pCPU; without a module when there was nothing to compile in them. */
 export interface CompiledModule {
-  readonly module: WebAssembly.Module;
+  readonly requests: number;
+  readonly module: WebAssembly.Module | undefined;
   readonly regions: readonly CompiledRegion[];
   /** Function number in the module of each region. */
   readonly functions: readonly number[];
@@ -44,18 +46,20 @@ export interface CompiledModule {
 
 export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; optimised: number; flushes: number; refused: number }
 
-/** A function in the table, and the pages that go through it. */
+/** A function in the table. */
 interface InstalledRegion {
   readonly fn: number;
   readonly members: Members;
   readonly instructions: number;
-  /** Slices that ended in its pages. */
+  readonly optimised: boolean;
+  /** Slices that ended in its pages while it was what is to be optimised. */
   slices: number;
-  /** V8 optimises it, or was asked to. */
-  optimised: boolean;
-  /** Pages that go through it; without any its place in the table is free. */
+  /** Blocks that are in it; without any its place in the table is free. */
   users: number;
 }
+
+/** A block that was compiled. `entry`: -1 when the function cannot be entered there. */
+interface CompiledBlock { readonly region: InstalledRegion; readonly entry: number }
 
 interface PageState {
   readonly page: number;
@@ -64,16 +68,23 @@ interface PageState {
   requests: number;
   /** Calls of hot() since the last request. */
   heat: number;
+  /** An answer of the compiler, or of the optimiser, is to come. */
   pending: boolean;
-  /** Offsets of the blocks of the last compilation, and their entries. */
-  leaders: Uint16Array;
-  entries: Int32Array | undefined;
+  optimising: boolean;
+  /** By offset. */
+  readonly blocks: Map<number, CompiledBlock>;
   /** Leaders that turned out to be gone on at from elsewhere. */
   joints: number[];
+  /** What most of its blocks go through. */
   region: InstalledRegion | undefined;
+  /** Some go through a baseline function beside an optimised one. */
+  grown: boolean;
   /** How often the page was asked for with others. */
   joined: number;
 }
+
+/** How much hotter a function with some blocks in baseline code must be than one that is all baseline code. */
+const GROWN_WEIGHT = 8;
 
 export class JitCompiler {
   readonly limits = {
@@ -84,8 +95,12 @@ export class JitCompiler {
     compilations: 6,
     /** Of one function of several pages. */
     region: { instructions: 3000, pages: 24, notes: 512 },
-    /** Slices in a function until V8 optimises it, for each of its instructions. */
-    slices: 0.02,
+    /** Slices in a function, for each of its instructions, below which it is not optimised. */
+    slices: 0.004,
+    /** Functions that are being optimised at once. */
+    optimising: 2,
+    /** Samples after which all heat is halved. */
+    cooling: 4096,
   };
   readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
   /** Functions in the table now. */
@@ -104,6 +119,11 @@ export class JitCompiler {
   readonly #scratch: number;
   readonly #pages = new Map<number, PageState>();
   readonly #steps = new StepProfile();
+  /** Functions with samples, to be optimised some time. */
+  readonly #hot = new Set<InstalledRegion>();
+  #samples = 0;
+  /** Requests that the optimiser has not answered. */
+  #optimising = 0;
   #notesSeen = 0;
   #seen = 0;
   #nextFunction = 1;
@@ -135,21 +155,22 @@ export class JitCompiler {
     const key = page + (mode & 0xfff);
     let state = this.#pages.get(key);
     if (state === undefined) {
-      state = { page, mode, generation, requests: 0, heat: 0, pending: false, leaders: new Uint16Array(0), entries: undefined, joints: [], region: undefined, joined: 0 };
+      state = {
+        page, mode, generation, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), joints: [], region: undefined, grown: false, joined: 0,
+      };
       this.#pages.set(key, state);
     }
-    const current = state.generation === generation;
-    let joint = false;
-    if (state.pending && current) return;
-    if (current && state.entries !== undefined && state.leaders.includes(at & 0xfff)) {
-      if (state.entries[state.leaders.indexOf(at & 0xfff)] >= 0) { // the block was decoded anew
-        this.#installEntries(state);
+    if (state.generation !== generation) this.#renew(state, generation);
+    if (state.pending) return;
+    const offset = at & 0xfff;
+    const block = state.blocks.get(offset);
+    if (block !== undefined) {
+      if (block.entry >= 0) { // it was decoded anew
+        this.#core.installEntry(at, mode, generation, block.region.fn, block.entry);
         return;
       }
-      if (state.joints.includes(at & 0xfff)) return; // in a loop, or not compiled
-      joint = true;
+      if (state.joints.includes(offset)) return; // in a loop, or not compiled
     }
-    if (!current) state.joints.length = 0;
     // The more often a page was compiled, the more it takes for another time.
     state.heat += 1;
     if (state.requests > this.limits.compilations && state.heat < 2 ** Math.min(12, state.requests - this.limits.compilations)) {
@@ -157,9 +178,18 @@ export class JitCompiler {
       return;
     }
     state.heat = 0;
+    if (block !== undefined) state.joints.push(offset);
+    this.#request([[state, 0]], false);
+  }
+
+  /** The page's code has changed: nothing of it is compiled any more. */
+  #renew(state: PageState, generation: number): void {
     state.generation = generation;
-    if (joint) state.joints.push(at & 0xfff);
-    this.#request([[state, 0]], state.region?.optimised === true);
+    state.pending = state.optimising = state.grown = false;
+    state.joints.length = 0;
+    for (const offset of state.blocks.keys()) this.#leave(state, offset);
+    state.blocks.clear();
+    state.region = undefined;
   }
 
   /** The generation is read before the page is marked: assembly/code_page.ts. */
@@ -181,19 +211,29 @@ export class JitCompiler {
       const { page, generation } = state;
       const count = this.#core.hotBlocks(page, mode, this.#least, this.#pcpu + J.LIST);
       if (count === 0) continue;
-      const leaders = Array.from({ length: count }, (_, i) => this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true));
+      let leaders = Array.from({ length: count }, (_, i) => this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true));
       const behind = this.#behind(page);
       // The interpreter keeps no block of it.
       if (behind !== undefined && !leaders.includes(behind.offset)) leaders.push(behind.offset);
+      if (!optimise) leaders = leaders.filter((offset) => state.blocks.get(offset)?.region.optimised !== true || state.joints.includes(offset));
+      if (leaders.length === 0) continue;
       pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind, joints: [...state.joints] });
       state.requests += 1;
-      state.pending = true;
+      if (optimise) {
+        state.optimising = true;
+      } else {
+        state.pending = true;
+      }
     }
     if (pages.length === 0) return;
     this.statistics.requests += 1;
-    const request: CompileRequest = { mode, pages, optimise };
-    if (this.#link !== undefined) this.#link.port.postMessage(request);
-    else this.#compileNow(request);
+    if (optimise) {
+      this.statistics.optimised += 1;
+      this.#optimising += 1;
+    }
+    const request: CompileRequest = { mode, pages };
+    if (this.#link === undefined) this.#compileNow(request);
+    else (optimise ? this.#link.optimiser : this.#link.compiler).postMessage(request);
   }
 
   /**
@@ -206,28 +246,57 @@ export class JitCompiler {
     if (link === undefined) return;
     if (ended) this.#sample();
     if (Atomics.load(link.ready, 0) === this.#seen) return;
-    for (;;) {
-      const received = receiveMessageOnPort(link.port);
-      if (received === undefined) return;
-      this.#seen = (this.#seen + 1) | 0;
-      this.#install(received.message as CompiledModule);
+    for (const port of [link.compiler, link.optimiser]) {
+      for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
+        this.#seen = (this.#seen + 1) | 0;
+        const answer = received.message as CompiledModule;
+        if (port === link.optimiser) this.#optimising -= answer.requests;
+        this.#install(answer);
+      }
     }
+    this.#optimiseHottest();
   }
 
-  /** The function that the slice ended in gets hotter: how often that happens is how much of the time it takes. */
+  /**
+   * The function that the slice ended in gets hotter: how often that happens is how much of the time it takes. The optimiser gets
+   * the function with the most of it for each instruction, again and again: what was hot once and is not any more is never optimised.
+   */
   #sample(): void {
     const page = this.#core.currentPage() >>> 0;
     if (page === 0) return;
-    const mode = this.#view.getUint32(this.#pcpu + S.MODE, true);
-    const region = this.#pages.get(page + (mode & 0xfff))?.region;
-    if (region === undefined || region.optimised) return;
+    const state = this.#pages.get(page + (this.#view.getUint32(this.#pcpu + S.MODE, true) & 0xfff));
+    const region = state?.region;
+    if (region === undefined || (region.optimised && !state!.grown)) return;
     region.slices += 1;
-    if (region.slices < region.instructions * this.limits.slices) return;
-    const states = this.#statesOf(region);
-    if (states.length === 0 || states.some(([state]) => state.pending)) return;
-    region.optimised = true;
-    this.statistics.optimised += 1;
-    this.#request(states, true);
+    this.#hot.add(region);
+    this.#samples += 1;
+    if (this.#samples % this.limits.cooling === 0) {
+      for (const each of this.#hot) {
+        each.slices /= 2;
+        if (each.slices < 0.5) this.#hot.delete(each);
+      }
+    }
+    this.#optimiseHottest();
+  }
+
+  #optimiseHottest(): void {
+    while (this.#optimising < this.limits.optimising) {
+      let hottest: InstalledRegion | undefined;
+      let most = this.limits.slices;
+      for (const region of this.#hot) {
+        // Of a grown function most samples are of what is optimised already.
+        const heat = region.slices / region.instructions / (region.optimised ? GROWN_WEIGHT : 1);
+        if (region.users === 0) this.#hot.delete(region);
+        if (heat < most || region.users === 0) continue;
+        most = heat;
+        hottest = region;
+      }
+      if (hottest === undefined) return;
+      this.#hot.delete(hottest);
+      hottest.slices = 0;
+      const states = this.#statesOf(hottest);
+      if (states.length > 0 && !states.some(([state]) => state.pending || state.optimising)) this.#request(states, true);
+    }
   }
 
   /** The pages of a function that still go through it, by ascending distance from the first. */
@@ -262,7 +331,7 @@ export class JitCompiler {
   #join(seed: number, other: number): void {
     const candidate = (key: number): PageState | undefined => {
       const state = this.#pages.get(key);
-      return state?.region === undefined || state.pending || state.generation !== this.#generationOf(state.page) ? undefined : state;
+      return state?.region === undefined || state.pending || state.optimising || state.generation !== this.#generationOf(state.page) ? undefined : state;
     };
     const members = this.#steps.region(seed, (key) => {
       const region = candidate(key)?.region;
@@ -279,13 +348,14 @@ export class JitCompiler {
   }
 
   #compileNow(request: CompileRequest): void {
-    const built = compileBatch([request], this.#core, this.#view, this.#scratch, this.#records);
+    const built = compileBatch([request], false, this.#core, this.#view, this.#scratch, this.#records);
     if (built === undefined) return;
     this.onModule?.(built.bytes);
-    this.#install({ module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] });
+    this.#install({ requests: 1, module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] });
   }
 
   #install({ module, regions, functions }: CompiledModule): void {
+    if (module === undefined) return;
     const adds = regions.reduce((sum, r) => sum + r.instructions, 0);
     if (this.live + 1 + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
     this.#instructions += adds;
@@ -300,14 +370,7 @@ export class JitCompiler {
       const region: InstalledRegion = { fn, instructions, slices: 0, optimised, users: 0, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
       for (const { page, generation, leaders, entries } of pages) {
         const state = this.#pages.get(page + (mode & 0xfff));
-        if (state === undefined || state.generation !== generation) continue;
-        state.pending = false;
-        this.#leave(state);
-        state.leaders = leaders;
-        state.entries = entries;
-        state.region = region;
-        region.users += 1;
-        this.#installEntries(state);
+        if (state?.generation === generation) this.#takeOver(state, region, leaders, entries);
       }
       if (region.users === 0) this.#release(region);
       this.statistics.functions += 1;
@@ -315,10 +378,33 @@ export class JitCompiler {
     });
   }
 
-  /** A page goes through another function from now on. */
-  #leave({ page, mode, region, leaders, entries }: PageState): void {
-    if (region === undefined) return;
-    leaders.forEach((offset, k) => { if (entries![k] >= 0) this.#core.removeEntry(page + offset, mode, region.fn); });
+  /** Blocks of a page go through a function from now on. */
+  #takeOver(state: PageState, region: InstalledRegion, leaders: Uint16Array, entries: Int32Array): void {
+    const { page, mode, generation, blocks } = state;
+    const { optimised } = region;
+    if (optimised) state.optimising = false;
+    else state.pending = false;
+    leaders.forEach((offset, k) => {
+      const entry = entries[k];
+      const old = blocks.get(offset);
+      const joint = state.joints.includes(offset);
+      if (old?.region.optimised === true && !optimised && !(joint && old.entry < 0)) return;
+      if (old !== undefined && old.entry >= 0 && entry < 0 && joint) return;
+      this.#leave(state, offset);
+      blocks.set(offset, { region, entry });
+      region.users += 1;
+      this.#core.installEntry(page + offset, mode, generation, region.fn, entry);
+    });
+    if (optimised || state.region?.optimised !== true) state.region = region;
+    state.grown = state.region?.optimised === true && [...blocks].some(([offset, block]) => !block.region.optimised && !state.joints.includes(offset));
+  }
+
+  /** A block goes through its function no more. */
+  #leave({ page, mode, blocks }: PageState, offset: number): void {
+    const block = blocks.get(offset);
+    if (block === undefined) return;
+    const { region, entry } = block;
+    if (entry >= 0) this.#core.removeEntry(page + offset, mode, region.fn);
     region.users -= 1;
     if (region.users === 0) this.#release(region);
   }
@@ -328,10 +414,6 @@ export class JitCompiler {
     this.#table.set(fn, null);
     this.#free.push(fn);
     this.#instructions -= instructions;
-  }
-
-  #installEntries({ page, mode, generation, region, leaders, entries }: PageState): void {
-    leaders.forEach((offset, k) => this.#core.installEntry(page + offset, mode, generation, region!.fn, entries![k]));
   }
 
   /** Forgets all compiled code. */
@@ -344,6 +426,7 @@ export class JitCompiler {
     this.#instructions = 0;
     this.#pages.clear();
     this.#steps.clear();
+    this.#hot.clear();
     this.statistics.flushes += 1;
   }
 }

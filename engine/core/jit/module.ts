@@ -5,6 +5,7 @@ import type { CompiledFunction, Region } from './function.ts';
 import { compileRegion } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
+import { HINT_OPTIMISED, allowHints } from './tiers.ts';
 import { Code, I32, I64, ModuleBuilder, O, V128 } from './wasm.ts';
 
 /** (cpu, rip, entry, index in the table): every function in the table. */
@@ -19,6 +20,7 @@ const FLAG_PARAMS = [I32, I64, I64, I64, I32];
 export function prepareV8(): void {
   setFlagsFromString('--experimental-wasm-branch-hinting');
   setFlagsFromString('--no-wasm-lazy-compilation');
+  allowHints();
 }
 
 /** Name under which a module exports the function of its n-th region. */
@@ -27,8 +29,8 @@ export const exportName = (n: number): string => `r${n}`;
 /** A module's bytes, and where each of its functions may be entered. */
 export interface BuiltModule { readonly bytes: Uint8Array<ArrayBuffer>; readonly entries: ReadonlyArray<CompiledFunction['entries']> }
 
-/** Compiles regions to one module. `record` stores an instruction for the interpreter's routines. */
-export function buildModule(regions: readonly Region[], record: (i: Instruction) => number): BuiltModule {
+/** Compiles regions to one module; `optimise`: V8 makes optimised code at once (tiers.ts). `record` stores an instruction for the interpreter's routines. */
+export function buildModule(regions: readonly Region[], optimise: boolean, record: (i: Instruction) => number): BuiltModule {
   const m = new ModuleBuilder();
   const helpers: Helpers = {
     read: m.import('translateRead', [I64, I32, I64], [I32]),
@@ -55,7 +57,7 @@ export function buildModule(regions: readonly Region[], record: (i: Instruction)
     m.export(exportName(n), m.function(functionType, compiled.locals, compiled.code));
     return compiled.entries;
   });
-  return { bytes: m.build(MEMORY_PAGES), entries };
+  return { bytes: m.build(MEMORY_PAGES, optimise ? HINT_OPTIMISED : undefined), entries };
 }
 
 /** The functions that a module takes from the core. */

@@ -204,7 +204,8 @@ export class ModuleBuilder {
 
   export(name: string, index: number): void { this.#exports.push({ name, index }); }
 
-  build(maximumPages: number): Uint8Array<ArrayBuffer> {
+  /** `hint`: what V8's section compilationHints says of each function, if there is to be one. */
+  build(maximumPages: number, hint?: number): Uint8Array<ArrayBuffer> {
     const out = new Bytes();
     for (const b of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.u8(b);
     const section = (id: number, fill: (s: Bytes) => void): void => {
@@ -257,6 +258,13 @@ export class ModuleBuilder {
         for (const [at, taken] of body.hints) { s.unsigned(at); s.unsigned(1); s.unsigned(taken); }
       }
     });
+    if (hint !== undefined) {
+      section(0, (s) => {
+        s.name('compilationHints');
+        s.unsigned(bodies.length);
+        for (let n = 0; n < bodies.length; n += 1) s.u8(hint);
+      });
+    }
     section(10, (s) => {
       s.unsigned(bodies.length);
       for (const body of bodies) {
