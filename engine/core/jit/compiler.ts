@@ -35,9 +35,9 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
 /** The way to the compiler threads: requests go through a port, answers come back through it; `ready` counts them. */
 export interface CompilerLink { readonly compiler: MessagePort; readonly optimiser: MessagePort; readonly ready: Int32Array }
 
-/** Answer of a compiler thread to so many requests of a pCPU; without a module when there was nothing to compile in them. */
+/** Answer of a compiler thread to requests of a pCPU; without a module when there was nothing to compile in them. */
 export interface CompiledModule {
-  readonly requests: number;
+  readonly requests: readonly CompileRequest[];
   readonly module: WebAssembly.Module | undefined;
   readonly regions: readonly CompiledRegion[];
   /** Function number in the module of each region. */
@@ -73,6 +73,8 @@ interface PageState {
   optimising: boolean;
   /** By offset. */
   readonly blocks: Map<number, CompiledBlock>;
+  /** Leaders that cannot be compiled. */
+  readonly never: Set<number>;
   /** Leaders that turned out to be gone on at from elsewhere. */
   joints: number[];
   /** What most of its blocks go through. */
@@ -156,13 +158,14 @@ export class JitCompiler {
     let state = this.#pages.get(key);
     if (state === undefined) {
       state = {
-        page, mode, generation, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), joints: [], region: undefined, grown: false, joined: 0,
+        page, mode, generation, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), never: new Set(), joints: [], region: undefined, grown: false, joined: 0,
       };
       this.#pages.set(key, state);
     }
     if (state.generation !== generation) this.#renew(state, generation);
     if (state.pending) return;
     const offset = at & 0xfff;
+    if (state.never.has(offset)) return;
     const block = state.blocks.get(offset);
     if (block !== undefined) {
       if (block.entry >= 0) { // it was decoded anew
@@ -187,6 +190,7 @@ export class JitCompiler {
     state.generation = generation;
     state.pending = state.optimising = state.grown = false;
     state.joints.length = 0;
+    state.never.clear();
     for (const offset of state.blocks.keys()) this.#leave(state, offset);
     state.blocks.clear();
     state.region = undefined;
@@ -215,7 +219,7 @@ export class JitCompiler {
       const behind = this.#behind(page);
       // The interpreter keeps no block of it.
       if (behind !== undefined && !leaders.includes(behind.offset)) leaders.push(behind.offset);
-      if (!optimise) leaders = leaders.filter((offset) => state.blocks.get(offset)?.region.optimised !== true || state.joints.includes(offset));
+      if (!optimise) leaders = leaders.filter((offset) => !state.never.has(offset) && (state.blocks.get(offset)?.region.optimised !== true || state.joints.includes(offset)));
       if (leaders.length === 0) continue;
       pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind, joints: [...state.joints] });
       state.requests += 1;
@@ -250,8 +254,9 @@ export class JitCompiler {
       for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
         this.#seen = (this.#seen + 1) | 0;
         const answer = received.message as CompiledModule;
-        if (port === link.optimiser) this.#optimising -= answer.requests;
-        this.#install(answer);
+        const optimised = port === link.optimiser;
+        if (optimised) this.#optimising -= answer.requests.length;
+        this.#install(answer, optimised);
       }
     }
     this.#optimiseHottest();
@@ -349,13 +354,28 @@ export class JitCompiler {
 
   #compileNow(request: CompileRequest): void {
     const built = compileBatch([request], false, this.#core, this.#view, this.#scratch, this.#records);
-    if (built === undefined) return;
+    if (built === undefined) {
+      this.#install({ requests: [request], module: undefined, regions: [], functions: [] }, false);
+      return;
+    }
     this.onModule?.(built.bytes);
-    this.#install({ requests: 1, module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] });
+    this.#install({ requests: [request], module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] }, false);
   }
 
-  #install({ module, regions, functions }: CompiledModule): void {
-    if (module === undefined) return;
+  #install({ requests, module, regions, functions }: CompiledModule, optimised: boolean): void {
+    if (module !== undefined) this.#installModule(module, regions, functions);
+    for (const { mode, pages } of requests) {
+      for (const { page, generation, leaders } of pages) {
+        const state = this.#pages.get(page + (mode & 0xfff));
+        if (state?.generation !== generation) continue;
+        if (optimised) state.optimising = false;
+        else state.pending = false;
+        for (const offset of leaders) if (!state.blocks.has(offset)) state.never.add(offset);
+      }
+    }
+  }
+
+  #installModule(module: WebAssembly.Module, regions: readonly CompiledRegion[], functions: readonly number[]): void {
     const adds = regions.reduce((sum, r) => sum + r.instructions, 0);
     if (this.live + 1 + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
     this.#instructions += adds;
@@ -382,8 +402,6 @@ export class JitCompiler {
   #takeOver(state: PageState, region: InstalledRegion, leaders: Uint16Array, entries: Int32Array): void {
     const { page, mode, generation, blocks } = state;
     const { optimised } = region;
-    if (optimised) state.optimising = false;
-    else state.pending = false;
     leaders.forEach((offset, k) => {
       const entry = entries[k];
       const old = blocks.get(offset);

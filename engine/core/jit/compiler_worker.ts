@@ -72,7 +72,7 @@ function compileWaiting(): void {
   while (batch.length < most && waiting.length > 0) {
     const next = waiting.shift()!;
     const last = known(next.request);
-    if (last !== undefined) answer(next.to, { requests: 1, module: last.module, regions: [last.region], functions: [last.fn] });
+    if (last !== undefined) answer(next.to, { requests: [next.request], module: last.module, regions: [last.region], functions: [last.fn] });
     else batch.push(next);
   }
   if (batch.length > 0) {
@@ -81,12 +81,12 @@ function compileWaiting(): void {
       const requests = batch.filter((w) => w.to === to).map((w) => w.request);
       const built = compileBatch(requests, optimise, core, view, scratch, records);
       if (built === undefined) {
-        answer(to, { requests: requests.length, module: undefined, regions: [], functions: [] });
+        answer(to, { requests, module: undefined, regions: [], functions: [] });
         continue;
       }
       const compiled = optimise ? new WebAssembly.Module(built.bytes) : compileBaseline(built.bytes);
       built.regions.forEach((region, fn) => keep({ module: compiled, fn, region }));
-      answer(to, { requests: requests.length, module: compiled, regions: built.regions, functions: built.regions.map((_, n) => n) });
+      answer(to, { requests, module: compiled, regions: built.regions, functions: built.regions.map((_, n) => n) });
     }
   }
   if (waiting.length > 0) schedule();
