@@ -1,7 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { Core, createMemory, loadCoreModule } from './core.ts';
 import { S } from './gen/state.ts';
+import type { CompileRequest } from './jit/batch.ts';
+import type { CompiledModule, CompilerLink } from './jit/compiler.ts';
 import { CompilerService } from './jit/compiler_service.ts';
 import { J } from './jit/layout.ts';
 import { HINT_OPTIMISED, compileBaseline } from './jit/tiers.ts';
@@ -14,13 +17,17 @@ const OTHER = 0x3000;
 const BUDGET = 0x100;
 const SLICE = 16_384;
 
-/** A pCPU in flat protected mode without paging, beside a compiler's thread. */
-async function machine(): Promise<Core> {
+/** A pCPU in flat protected mode without paging, beside the compilers' threads or what stands for them. */
+async function machine(link?: CompilerLink): Promise<Core> {
   const module = await loadCoreModule();
   const memory = createMemory(RAM_BYTES);
-  const compiler = new CompilerService(module, memory, (line) => { throw new Error(line); });
-  onTestFinished(() => compiler.close());
-  const core = new Core(module, memory, 0, { vmexit: () => 2, timeNs: () => 0 }, { jit: 'on', jitThreshold: 16, compiler: compiler.connect() });
+  let compiler = link;
+  if (compiler === undefined) {
+    const service = new CompilerService(module, memory, (line) => { throw new Error(line); });
+    onTestFinished(() => service.close());
+    compiler = service.connect();
+  }
+  const core = new Core(module, memory, 0, { vmexit: () => 2, timeNs: () => 0 }, { jit: 'on', jitThreshold: 16, compiler });
   core.reset();
   core.setU64(S.CR0, 0x31n);
   for (let i = 0; i < 6; i += 1) {
@@ -69,6 +76,27 @@ test('a function that takes little of the time stays as it is', async () => {
   const { jit } = core;
   until(core, () => jit!.statistics.functions >= 3);
   expect(jit!.statistics.optimised).toBe(1);
+});
+
+test('a page does not wait for what could not be compiled', async () => {
+  const channels = [new MessageChannel(), new MessageChannel()];
+  onTestFinished(() => { for (const { port1, port2 } of channels) { port1.close(); port2.close(); } });
+  const ready = new Int32Array(new SharedArrayBuffer(4));
+  const compiler = channels[0].port1;
+  const core = await machine({ compiler: channels[0].port2, optimiser: channels[1].port2, ready });
+  put(core, LOOP, '40 01c3 ebfb');
+  put(core, LOOP + 0x100, '43 01d8 ebfb');
+  const asked = (): CompileRequest => {
+    let received: ReturnType<typeof receiveMessageOnPort>;
+    until(core, () => (received = receiveMessageOnPort(compiler)) !== undefined);
+    return received!.message as CompileRequest;
+  };
+  const first = asked();
+  expect([...first.pages[0].leaders]).toContain(0);
+  compiler.postMessage({ requests: [first], module: undefined, regions: [], functions: [] } satisfies CompiledModule);
+  Atomics.add(ready, 0, 1);
+  core.setU64(S.RIP, BigInt(LOOP + 0x100));
+  expect([...asked().pages[0].leaders]).toEqual([0x100]);
 });
 
 test('a module with the hint has optimised code at once, one without has baseline code for good', async () => {
