@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { EXIT } from './core.ts';
 import { S } from './gen/state.ts';
@@ -275,6 +275,47 @@ test('with accessed and dirty flags for EPT, reading a paging structure counts a
   m.setGpr(RDI, page);
   m.run(LOAD);
   expect([PML4, PDPT, PD, PT, DATA].map((at) => without.get(at) & 0x300n)).toEqual([0n, 0n, 0n, 0n, 0n]);
+});
+
+describe('the flush that stands for INVEPT drops what was translated through EPT', () => {
+  const EVENT_TLB_FLUSH = 16;
+  const RSI = 6;
+  const absent = page + 0x6000n;
+
+  /** What AL is before and after the EPT changes in the middle of a run, in the exit of a violation. */
+  function around(change: (e: ReturnType<typeof ept>) => void, flush: () => void): [bigint, bigint] {
+    m.long();
+    const e = ept();
+    m.ram.setUint8(DATA, 0x11);
+    m.ram.setUint8(DATA + 0x4000, 0x22);
+    e.set(Number(absent), 0n);
+    m.setGpr(RDI, page);
+    m.setGpr(RSI, absent);
+    m.onExit = () => {
+      change(e);
+      flush();
+      return 0n;
+    };
+    expect(m.run('0fb607 89c3 8b0e 0fb607')).toBe(EXIT.VMCALL); // movzx eax,[rdi]; mov ebx,eax; mov ecx,[rsi]; movzx eax,[rdi]
+    return [m.gpr(3), m.gpr(0)];
+  }
+  const data = (e: ReturnType<typeof ept>): void => { e.set(DATA, BigInt(DATA + 0x4000) | 0x37n); };
+  /** The same page table elsewhere, with another page in it. */
+  const table = (e: ReturnType<typeof ept>): void => {
+    const copy = DATA + 0x5000;
+    for (let i = 0; i < 512; i += 1) m.setU64(copy + i * 8, m.u64(PT + i * 8));
+    const entry = copy + Number((page >> 12n) & 0x1ffn) * 8;
+    m.setU64(entry, BigInt(DATA + 0x4000) | m.u64(entry) & 0xfffn);
+    e.set(PT, BigInt(copy) | 0x37n);
+  };
+
+  test.each([['of data', data], ['of paging structures', table]])('%s', (_name, change) => {
+    expect(around(change, () => m.core.flushTlb())).toEqual([0x11n, 0x22n]);
+    expect(around(change, () => m.core.setU32(S.EVENT_FLAGS, m.core.u32(S.EVENT_FLAGS) | EVENT_TLB_FLUSH))).toEqual([0x11n, 0x22n]);
+    expect(m.core.u32(S.EVENT_FLAGS) & EVENT_TLB_FLUSH).toBe(0);
+    // Without it the processor may go on with what it has, and this one does: the flush is what is seen above.
+    expect(around(change, () => {})).toEqual([0x11n, 0x11n]);
+  });
 });
 
 test('an EPT violation of a read asks the hypervisor for the data and goes on with its answer', () => {
