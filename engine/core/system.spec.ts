@@ -703,3 +703,27 @@ test('the IDT limit is checked', () => {
   m.run('cd80');
   expect([m.vector, m.frame(1)[0]]).toEqual([13, BigInt(0x80 * 8 + 2)]);
 });
+
+test('a loop of PAUSEs leaves for the hypervisor, once for every 256 of them, where PAUSE-loop exiting is on', () => {
+  const PAUSE_EXIT = 40;
+  const BUDGET = 0x100;
+  const PAUSE_LOOP_EXITING = 1 << 10;
+  const SPIN = 'f390 ffc9 75fa'; //                    again: pause; dec ecx; jnz again
+  const SLOW = 'ba64000000 ffca 75fc f390 ffc9 75f1'; // 200 instructions to each PAUSE
+  const exits = (loop: string, pauses: bigint, controls: number): number => {
+    m.long();
+    m.core.setU32(S.PROC_CTLS2, controls);
+    m.exits.length = 0;
+    m.setGpr(1, pauses);
+    for (let left = m.run(loop); left === BUDGET;) left = m.core.run(10_000);
+    expect(m.gpr(1)).toBe(0n);
+    return m.exits.filter(({ reason }) => reason === PAUSE_EXIT).length;
+  };
+  try {
+    expect(exits(SPIN, 1024n, PAUSE_LOOP_EXITING)).toBe(4);
+    expect(exits(SPIN, 1024n, 0)).toBe(0);
+    expect(exits(SLOW, 300n, PAUSE_LOOP_EXITING)).toBe(0); // it works between them
+  } finally {
+    m.core.setU32(S.PROC_CTLS2, 0);
+  }
+});
