@@ -1,5 +1,5 @@
 /**
- * A batch of regions compiled to one module. Runs on the compiler's thread, or on the pCPU's own when there is none.
+ * A batch of regions compiled to one module. Runs on a compiler's thread, or on the pCPU's own when there is none.
  */
 import { findBlocks } from './blocks.ts';
 import type { CodePage, Decode } from './blocks.ts';
