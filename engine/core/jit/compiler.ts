@@ -14,6 +14,7 @@ import { layout } from '../tables/layout.ts';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CodePage } from './blocks.ts';
+import { ModuleCollector } from './collect.ts';
 import { J, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
@@ -124,6 +125,7 @@ export class JitCompiler {
   /** Functions with samples, to be optimised some time. */
   readonly #hot = new Set<InstalledRegion>();
   #samples = 0;
+  readonly #collector = new ModuleCollector(10_000);
   /** Requests that the optimiser has not answered. */
   #optimising = 0;
   #notesSeen = 0;
@@ -432,6 +434,7 @@ export class JitCompiler {
     this.#table.set(fn, null);
     this.#free.push(fn);
     this.#instructions -= instructions;
+    this.#collector.dropped();
   }
 
   /** Forgets all compiled code. */

@@ -5,6 +5,7 @@
 import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
+import { ModuleCollector } from './collect.ts';
 import type { CompiledModule } from './compiler.ts';
 import { RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE } from './layout.ts';
 import { compileBaseline } from './tiers.ts';
@@ -42,9 +43,13 @@ let scheduled = false;
 
 const keyOf = (mode: number, pages: ReadonlyArray<{ page: number }>, distances: readonly number[]): string => `${mode} ${pages.map(({ page }) => page).join()} ${distances.join()}`;
 
+/** A module is the pCPUs' once it is posted. */
+const collector = new ModuleCollector(2_000);
+
 function answer(to: Connect, message: CompiledModule): void {
   to.port.postMessage(message);
   Atomics.add(to.ready, 0, 1);
+  collector.dropped();
 }
 
 function keep(last: Finished): void {
