@@ -15,7 +15,7 @@ export interface CompilerWorkerData { module: WebAssembly.Module; memory: WebAss
 export interface Connect { port: MessagePort; ready: Int32Array }
 
 /** Functions that are kept for other pCPUs. */
-const KEPT = 256;
+const KEPT = 64;
 /** Functions in one module at most: V8 optimises for milliseconds, and each is to be there when it is. */
 const BATCH = { baseline: 16, optimised: 1 };
 /** Behind those of pCPUs that compile themselves. */
