@@ -225,11 +225,8 @@ export class JitCompiler {
       if (leaders.length === 0) continue;
       pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind, joints: [...state.joints] });
       state.requests += 1;
-      if (optimise) {
-        state.optimising = true;
-      } else {
-        state.pending = true;
-      }
+      if (optimise) state.optimising = true;
+      else state.pending = true;
     }
     if (pages.length === 0) return;
     this.statistics.requests += 1;
@@ -291,10 +288,13 @@ export class JitCompiler {
       let hottest: InstalledRegion | undefined;
       let most = this.limits.slices;
       for (const region of this.#hot) {
+        if (region.users === 0) {
+          this.#hot.delete(region);
+          continue;
+        }
         // Of a grown function most samples are of what is optimised already.
         const heat = region.slices / region.instructions / (region.optimised ? GROWN_WEIGHT : 1);
-        if (region.users === 0) this.#hot.delete(region);
-        if (heat < most || region.users === 0) continue;
+        if (heat < most) continue;
         most = heat;
         hottest = region;
       }
@@ -356,12 +356,9 @@ export class JitCompiler {
 
   #compileNow(request: CompileRequest): void {
     const built = compileBatch([request], false, this.#core, this.#view, this.#scratch, this.#records);
-    if (built === undefined) {
-      this.#install({ requests: [request], module: undefined, regions: [], functions: [] }, false);
-      return;
-    }
-    this.onModule?.(built.bytes);
-    this.#install({ requests: [request], module: new WebAssembly.Module(built.bytes), regions: built.regions, functions: [0] }, false);
+    if (built !== undefined) this.onModule?.(built.bytes);
+    const module = built === undefined ? undefined : new WebAssembly.Module(built.bytes);
+    this.#install({ requests: [request], module, regions: built?.regions ?? [], functions: [0] }, false);
   }
 
   #install({ requests, module, regions, functions }: CompiledModule, optimised: boolean): void {

@@ -5,7 +5,7 @@ import type { CompiledFunction, Region } from './function.ts';
 import { compileRegion } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
-import { HINT_OPTIMISED, allowHints } from './tiers.ts';
+import { HINT_OPTIMISED } from './tiers.ts';
 import { Code, I32, I64, ModuleBuilder, O, V128 } from './wasm.ts';
 
 /** (cpu, rip, entry, index in the table): every function in the table. */
@@ -13,14 +13,15 @@ const FUNCTION_PARAMS = [I32, I64, I32, I32];
 const FLAG_PARAMS = [I32, I64, I64, I64, I32];
 
 /**
- * What V8 has to be told before the first module is compiled. Branch hints are read: rare paths then cost hot ones no registers.
+ * What V8 has to be told before the first module is compiled. Branch hints are read: rare paths then cost hot ones no registers. So are
+ * compilation hints (tiers.ts).
  * And baseline code is made at once: of the core because what is made of it later might not count its executions (tiers.ts), of
  * compiled code on the compiler's thread, not by the pCPU that calls a function first.
  */
 export function prepareV8(): void {
   setFlagsFromString('--experimental-wasm-branch-hinting');
   setFlagsFromString('--no-wasm-lazy-compilation');
-  allowHints();
+  setFlagsFromString('--experimental-wasm-compilation-hints');
 }
 
 /** Name under which a module exports the function of its n-th region. */

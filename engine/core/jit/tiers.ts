@@ -7,10 +7,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 
-/** V8 looks at the compilation hints of modules. */
-export function allowHints(): void { setFlagsFromString('--experimental-wasm-compilation-hints'); }
-
-/** Of the section compilationHints: compile eagerly, the first tier and the last one being the optimising compiler's. */
+/** Of the section compilationHints, which prepareV8 has V8 look at: compile eagerly, the first tier and the last one being the optimising compiler's. */
 export const HINT_OPTIMISED = 2 | 2 << 2 | 2 << 4;
 
 /** Makes a module whose functions stay as V8's baseline compiler has made them. A module keeps what the flags say when it is made. */
