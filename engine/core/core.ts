@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { S } from './gen/state.ts';
 import { LockStep, type CheckExports } from './jit/check.ts';
 import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
+import { MAX_FUNCTIONS } from './jit/layout.ts';
 import { buildDoor, prepareV8 } from './jit/module.ts';
 import { layout } from './tables/layout.ts';
 
@@ -159,7 +160,7 @@ export class Core {
     this.memory = memory;
     this.view = new DataView(memory.buffer, layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE, layout.PCPU_STRIDE);
     const compiles = options.jit === 'on' || options.jit === 'check';
-    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: MAX_FUNCTIONS, maximum: MAX_FUNCTIONS });
     const door = compiles ? new WebAssembly.Instance(new WebAssembly.Module(buildDoor()), { env: { memory, table } }).exports.enter : unwind;
     const instance = new WebAssembly.Instance(module, {
       env: { memory },

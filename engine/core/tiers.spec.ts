@@ -6,7 +6,7 @@ import { S } from './gen/state.ts';
 import type { CompileRequest } from './jit/batch.ts';
 import type { CompiledModule, CompilerLink } from './jit/compiler.ts';
 import { CompilerService } from './jit/compiler_service.ts';
-import { J } from './jit/layout.ts';
+import { J, MAX_FUNCTIONS } from './jit/layout.ts';
 import { HINT_OPTIMISED, compileBaseline } from './jit/tiers.ts';
 import { Code, I32, ModuleBuilder, O } from './jit/wasm.ts';
 import { layout } from './tables/layout.ts';
@@ -111,7 +111,7 @@ test('a module with the hint has optimised code at once, one without has baselin
     return m.build(1, hint);
   };
   const run = (module: WebAssembly.Module): string => {
-    const env = { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), table: new WebAssembly.Table({ initial: 0, element: 'anyfunc' }) };
+    const env = { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), table: new WebAssembly.Table({ initial: MAX_FUNCTIONS, maximum: MAX_FUNCTIONS, element: 'anyfunc' }) };
     const f = new WebAssembly.Instance(module, { env }).exports.f as (n: number) => number;
     for (let n = 0; n < 100_000; n += 1) f(n);
     return tier(f);

@@ -7,7 +7,7 @@
  * instruction.
  */
 import { MODE_LONG, cpu, mode } from './cpu';
-import { B_COUNT, B_GENERATION, B_JIT, B_JIT_ENTRY, countCrossing, isCurrent, peekBlock } from './block';
+import { B_COUNT, B_GENERATION, B_GENERATION_AT, B_JIT, B_JIT_ENTRY, countCrossing, isCurrent, peekBlock } from './block';
 import { isCodePage, markCodePage } from './code_page';
 import { dataBreakpointsOn, pageHasDataBreakpoint } from './debug';
 import { decodeInstruction, decodedEnds, decodedFarRipRelative } from './decode';
@@ -16,7 +16,8 @@ import {
   AC, AF, CF, LAZY_ADC, LAZY_ADD, LAZY_DEC, LAZY_INC, LAZY_LOGIC, LAZY_NONE, LAZY_RESULT, LAZY_SBB, LAZY_SUB, OF, PF, SF, ZF,
 } from './flags';
 import { execute } from './gen/dispatch';
-import { S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
+import { PAGE_GENERATION_BASE, RAM_BASE, S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
+import { forgetJumps, knownJump, rememberJump } from './jump_cache';
 import { peekFetchAddress, shadowAccess } from './mmu';
 import { CONTEXT_ALIGNED, canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
@@ -43,13 +44,13 @@ const J_ENTERED: usize = 0xf10;
 const J_STEPS: usize = 0xf18;
 const J_STEP_INTERVAL: usize = 0xf1c;
 const J_STEPS_NOTED: usize = 0xf20;
+const J_STATUS: usize = 0xf30;
 const J_NOTES: usize = 0x18_8000;
 const NOTES: u32 = 64;
 const FN_BITS: u32 = 12;
 const J_ENTRIES: usize = 0x10_0000;
 const ENTRY_SLOTS: usize = 0x8000;
 
-export const JIT_LOOKUP: u32 = 0;
 export const JIT_INTERPRET: u32 = 1;
 export const JIT_STATE: u32 = 2;
 
@@ -63,12 +64,31 @@ let startLeft: i32 = 0;
 /** Before instructions that compiled code has executed are executed once more: as if it had not run. */
 export function rewindCompiled(left: i32): void { startLeft = left; }
 
-/** Runs the block's compiled code until it returns; the reason. INSTRUCTIONS and S_RIP are exact then. */
-export function enterCompiled(block: usize, rip: u64, left: i32): u32 {
+/** Slot of the table of entries for code at a wasm address. */
+// @ts-ignore: decorator
+@inline function entrySlot(at: usize): usize { return cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4); }
+
+/** Function and entry, as tables hold them, of the block's compiled code; 0: it has none. */
+// @ts-ignore: decorator
+@inline export function compiledCode(block: usize): u32 {
+  const fn = load<u32>(block, B_JIT);
+  return fn == 0 ? 0 : fn | load<u32>(block, B_JIT_ENTRY) << FN_BITS;
+}
+
+/** The same of what is known to be at `rip`, without a look at its block. */
+// @ts-ignore: decorator
+@inline export function knownCode(rip: u64): u32 {
+  const slot = knownJump(rip);
+  return slot == 0 ? 0 : load<u32>(slot, 8);
+}
+
+/** Runs compiled code until it returns; the reason. INSTRUCTIONS and S_RIP are exact then. */
+export function enterCompiled(code: u32, rip: u64, left: i32): u32 {
   const c = cpu;
   startLeft = left;
   store<i32>(c, left, J_LEFT);
-  hostEnter(load<u32>(block, B_JIT), c, rip, load<u32>(block, B_JIT_ENTRY));
+  store<u32>(c, load<u32>(c, S_FLAGS) & (CF | PF | AF | ZF | SF | OF), J_STATUS);
+  hostEnter(code & ((1 << FN_BITS) - 1), c, rip, code >> FN_BITS);
   store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + <u64><i64>(startLeft - load<i32>(c, J_LEFT)), S_INSTRUCTIONS);
   store<u64>(c, load<u64>(c, J_EXECUTED) + <u64><i64>(left - load<i32>(c, J_LEFT)), J_EXECUTED);
   store<u64>(c, load<u64>(c, J_ENTERED) + 1, J_ENTERED);
@@ -107,8 +127,29 @@ export function executeRecord(rec: usize, left: i32): u32 {
 export function translateRead(gva: u64, size: u32, _tag: u64): usize { return translateQuietly(gva, size, ACCESS_READ); }
 export function translateWrite(gva: u64, size: u32, _tag: u64): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
 
-/** wasm address of code that is next, likewise: several pages that run by turns may share an entry of the TLB. */
-export function translateFetch(gva: u64, _tag: u64): usize { return shadowing == SHADOW_OFF ? translateQuietly(gva, 1, ACCESS_FETCH) : 0; }
+/** wasm address of the code at a linear address; 0 when it cannot be fetched from without more ado. */
+function codeAt(target: u64): usize {
+  const e = entryOf(tlb, target);
+  if (load<u64>(e, E_EXEC) == (target & ~0xfff)) return <usize>(<u32>target + load<u32>(e, E_ADDEND));
+  return shadowing == SHADOW_OFF ? translateQuietly(target, 1, ACCESS_FETCH) : 0;
+}
+
+/** Whether the code page at a wasm address is the one at a linear address. */
+export function isMapped(linearPage: u64, page: usize): u32 { return u32(codeAt(linearPage) == page); }
+
+/**
+ * Slot of the jump cache for a jump to `target`, which did not have it; 0: the run loop must go on there.
+ */
+export function findJump(target: u64): usize {
+  const at = codeAt(target);
+  if (at == 0) return 0;
+  const entry = entrySlot(at);
+  if (load<u32>(entry) != <u32>at || load<u32>(entry, 4) != mode()) return 0;
+  const generation = load<u32>(entry, 12);
+  const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
+  if (load<u32>(generationAt) != generation) return 0;
+  return rememberJump(target, load<u32>(entry, 8), generation, generationAt);
+}
 
 function translateQuietly(gva: u64, size: u32, access: u32): usize {
   if ((<u32>gva & 0xfff) + size > 0x1000) return 0;
@@ -216,7 +257,7 @@ export function alignmentCheck(allowed: u32): void {
 
 /**
  * A sample of the steps from one compiled function to another: from code in the linear page `page`, which ran, to `target`,
- * for which an entry was found. The compiler makes one function of pages with many steps between them.
+ * whose slot of the jump cache is given. The compiler makes one function of pages with many steps between them.
  */
 export function sampleStep(page: u64, target: u64, slot: usize): void {
   const c = cpu;
@@ -230,8 +271,8 @@ export function sampleStep(page: u64, target: u64, slot: usize): void {
   store<u64>(note, page);
   store<u64>(note, target & ~0xfff, 8);
   store<u32>(note, <u32>page + load<u32>(e, E_ADDEND), 16);
-  store<u32>(note, load<u32>(slot, J_ENTRIES) & ~0xfff, 20);
-  store<u32>(note, load<u32>(slot, J_ENTRIES + 4), 24);
+  store<u32>(note, <u32>(RAM_BASE + ((<usize>load<u32>(slot, 16) - PAGE_GENERATION_BASE) << 10)), 20);
+  store<u32>(note, mode(), 24);
   store<u32>(c, noted + 1, J_STEPS_NOTED);
 }
 
@@ -269,7 +310,7 @@ export function decodeCrossingForJit(rec: usize, bytes: usize, page: usize, behi
 export function markCode(page: usize): bool { return markCodePage(page); }
 
 function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32): void {
-  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  const slot = entrySlot(at);
   store<u32>(slot, <u32>at);
   store<u32>(slot, modeWord, 4);
   store<u32>(slot, fn | entry << FN_BITS, 8);
@@ -278,6 +319,7 @@ function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32
 
 /** Makes the table's function `fn` the code of the block at `at`, entered with `entry`; entry -1: never by itself. */
 export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: i32): void {
+  forgetJumps();
   const block = peekBlock(at, modeWord);
   if (block != 0 && load<u32>(block, B_GENERATION) == generation) {
     store<u32>(block, entry < 0 ? 0 : fn, B_JIT);
@@ -288,19 +330,25 @@ export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32,
 
 /** The table's function `fn` is not the code of the block at `at` any more. */
 export function removeEntry(at: usize, modeWord: u32, fn: u32): void {
+  forgetJumps();
   const block = peekBlock(at, modeWord);
   if (block != 0 && load<u32>(block, B_JIT) == fn) store<u32>(block, 0, B_JIT);
-  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+  const slot = entrySlot(at);
   if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && (load<u32>(slot, 8) & ((1 << FN_BITS) - 1)) == fn) store<u64>(slot, 0);
 }
 
-/** A block that has compiled code was entered from the interpreter: compiled code finds it the next time. */
-export function promoteEntry(block: usize, at: usize, modeWord: u32): void {
-  const slot = cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4);
+/** A block that has compiled code was entered from the interpreter: compiled code, and the run loop, find it the next time. */
+export function promoteEntry(block: usize, at: usize, modeWord: u32, rip: u64): void {
+  const slot = entrySlot(at);
   const generation = load<u32>(block, B_GENERATION);
-  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && load<u32>(slot, 12) == generation) return;
-  setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
+  if (load<u32>(slot) != <u32>at || load<u32>(slot, 4) != modeWord || load<u32>(slot, 12) != generation) {
+    setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
+  }
+  rememberJump(rip, compiledCode(block), generation, load<u32>(block, B_GENERATION_AT));
 }
 
 /** Forgets all compiled code of this pCPU. The blocks must be dropped as well. */
-export function forgetEntries(): void { memory.fill(cpu + J_ENTRIES, 0, ENTRY_SLOTS << 4); }
+export function forgetEntries(): void {
+  memory.fill(cpu + J_ENTRIES, 0, ENTRY_SLOTS << 4);
+  forgetJumps();
+}

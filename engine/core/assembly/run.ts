@@ -38,7 +38,7 @@ import {
   address, alu, below, belowOrEqual, canonical, first, fix8, hit, jump, keepCarry, less, lessOrEqual, multiply64, offsetOnly, reg32, reg64, second,
   set32, set64,
 } from './hot_operands';
-import { JIT_INTERPRET, JIT_LOOKUP, countBlock, countCrossingBlock, enterCompiled, jitThreshold, promoteEntry } from './jit';
+import { JIT_INTERPRET, JIT_STATE, compiledCode, countBlock, countCrossingBlock, enterCompiled, jitThreshold, knownCode, promoteEntry } from './jit';
 import { fetchAddress, handleMmuEvents } from './mmu';
 import { REC_SIZE, recImm, recLength, recOffset, recOp } from './record';
 import { E_READ, E_WRITE, tlbEpoch } from './tlb';
@@ -143,6 +143,7 @@ export function run(budget: u32): u32 {
   let cache = cacheEpoch;
   let previous: usize = 0;
   let interpret = false; // compiled code has left the next instruction to the interpreter
+  let seek = jitThreshold != 0; // the next instruction does not follow interpreted ones
 
   while (true) {
     if (care || atomic.load<i32>(c + S_EVENT_FLAGS) != 0) {
@@ -164,6 +165,7 @@ export function run(budget: u32): u32 {
       mask = modeWord & MODE_LONG64 ? 0xffff_ffff_ffff_ffff : 0xffff_ffff;
       page = NO_PAGE;
       previous = 0;
+      seek = jitThreshold != 0 && !interpret;
       if (care) {
         if (load<u64>(c, S_INSTRUCTIONS) >= limit && leaveReason == STAY) {
           leaveRun();
@@ -178,78 +180,82 @@ export function run(budget: u32): u32 {
       return LEAVE_BUDGET;
     }
 
-    // --- the block at rip
-    let at: usize;
-    if (rip >> 12 == page && tlbEpoch == epoch) {
-      at = pageAt + (<usize>rip & 0xfff);
-    } else {
-      store<u64>(c, rip, S_RIP);
-      store<u32>(c, 0, S_BLOCK);
-      at = fetchAddress(rip);
-      if (at == 0) { // the hypervisor was told, and may have moved RIP
-        store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + 1, S_INSTRUCTIONS);
+    // --- its compiled code, where that was entered before
+    let block: usize = 0;
+    let code = seek ? knownCode(rip) : 0;
+    if (code == 0) {
+      // --- the block at rip
+      let at: usize;
+      if (rip >> 12 == page && tlbEpoch == epoch) {
+        at = pageAt + (<usize>rip & 0xfff);
+      } else {
+        store<u64>(c, rip, S_RIP);
+        store<u32>(c, 0, S_BLOCK);
+        at = fetchAddress(rip);
+        if (at == 0) { // the hypervisor was told, and may have moved RIP
+          store<u64>(c, load<u64>(c, S_INSTRUCTIONS) + 1, S_INSTRUCTIONS);
+          rip = load<u64>(c, S_RIP);
+          care = true;
+          continue;
+        }
+        page = rip >> 12;
+        pageAt = at - (<usize>rip & 0xfff);
+        epoch = tlbEpoch;
+        if ((modeWord & MODE_LONG64) == 0 && (segBase(CS) & 0xfff) != 0) page = NO_PAGE; // offset and linear page differ
+      }
+      if (previous != 0 && cache == cacheEpoch) {
+        block = <usize>load<u32>(previous, B_FIRST);
+        if (block == 0 || load<u32>(block, B_KEY) != <u32>at || load<u32>(block, B_MODE) != modeWord) {
+          block = <usize>load<u32>(previous, B_SECOND);
+          if (block != 0 && (load<u32>(block, B_KEY) != <u32>at || load<u32>(block, B_MODE) != modeWord)) block = 0;
+        }
+      }
+      if (block == 0 || !isCurrent(block)) {
+        store<u64>(c, rip, S_RIP);
+        store<u32>(c, 0, S_BLOCK);
+        block = findBlock(at, modeWord, rip);
+        if (cache != cacheEpoch) {
+          cache = cacheEpoch;
+          previous = 0;
+        }
+        if (block == scratch) {
+          page = NO_PAGE;
+        } else if (previous != 0) {
+          store<u32>(previous, load<u32>(previous, B_FIRST), B_SECOND);
+          store<u32>(previous, <u32>block, B_FIRST);
+        }
+      }
+      if ((modeWord & MODE_LONG64) == 0 && rip + <u64>load<u32>(block, B_BYTES) - 1 > <u64>segLimit(CS)) {
+        store<u64>(c, rip, S_RIP);
+        step(c); // one instruction: up to the limit it is legal
         rip = load<u64>(c, S_RIP);
         care = true;
         continue;
       }
-      page = rip >> 12;
-      pageAt = at - (<usize>rip & 0xfff);
-      epoch = tlbEpoch;
-      if ((modeWord & MODE_LONG64) == 0 && (segBase(CS) & 0xfff) != 0) page = NO_PAGE; // offset and linear page differ
-    }
-    let block: usize = 0;
-    if (previous != 0 && cache == cacheEpoch) {
-      block = <usize>load<u32>(previous, B_FIRST);
-      if (block == 0 || load<u32>(block, B_KEY) != <u32>at || load<u32>(block, B_MODE) != modeWord) {
-        block = <usize>load<u32>(previous, B_SECOND);
-        if (block != 0 && (load<u32>(block, B_KEY) != <u32>at || load<u32>(block, B_MODE) != modeWord)) block = 0;
+      if (jitThreshold != 0) {
+        seek = interpret;
+        if (!interpret) code = compiledCode(block);
+        interpret = false;
+        if (code != 0) promoteEntry(block, at, modeWord, rip);
+        else if (block == scratch) countCrossingBlock(at, modeWord);
+        else countBlock(block, at, modeWord);
       }
     }
-    if (block == 0 || !isCurrent(block)) {
-      store<u64>(c, rip, S_RIP);
+    if (code != 0) {
       store<u32>(c, 0, S_BLOCK);
-      block = findBlock(at, modeWord, rip);
-      if (cache != cacheEpoch) {
-        cache = cacheEpoch;
-        previous = 0;
-      }
-      if (block == scratch) {
-        page = NO_PAGE;
-      } else if (previous != 0) {
-        store<u32>(previous, load<u32>(previous, B_FIRST), B_SECOND);
-        store<u32>(previous, <u32>block, B_FIRST);
-      }
-    }
-    if ((modeWord & MODE_LONG64) == 0 && rip + <u64>load<u32>(block, B_BYTES) - 1 > <u64>segLimit(CS)) {
-      store<u64>(c, rip, S_RIP);
-      step(c); // one instruction: up to the limit it is legal
+      const why = enterCompiled(code, rip, <i32>(limit - load<u64>(c, S_INSTRUCTIONS)));
+      previous = 0;
       rip = load<u64>(c, S_RIP);
-      care = true;
+      interpret = why == JIT_INTERPRET;
+      seek = !interpret;
+      if (why != JIT_STATE) continue;
+      store<u32>(c, 0, S_LEAVE_BLOCK);
+      modeWord = mode();
+      mask = modeWord & MODE_LONG64 ? 0xffff_ffff_ffff_ffff : 0xffff_ffff;
+      rip &= mask;
+      page = NO_PAGE;
+      care = needsCare(c);
       continue;
-    }
-    if (jitThreshold != 0) {
-      if (load<u32>(block, B_JIT) != 0 && !interpret) {
-        store<u32>(c, 0, S_BLOCK);
-        promoteEntry(block, at, modeWord);
-        const why = enterCompiled(block, rip, <i32>(limit - load<u64>(c, S_INSTRUCTIONS)));
-        previous = 0;
-        rip = load<u64>(c, S_RIP);
-        if (why == JIT_LOOKUP) continue;
-        if (why == JIT_INTERPRET) {
-          interpret = true;
-          continue;
-        }
-        store<u32>(c, 0, S_LEAVE_BLOCK);
-        modeWord = mode();
-        mask = modeWord & MODE_LONG64 ? 0xffff_ffff_ffff_ffff : 0xffff_ffff;
-        rip &= mask;
-        page = NO_PAGE;
-        care = needsCare(c);
-        continue;
-      }
-      interpret = false;
-      if (block == scratch) countCrossingBlock(at, modeWord);
-      else countBlock(block, at, modeWord);
     }
     store<u64>(c, rip, S_BLOCK_RIP);
     store<u64>(c, rip + <u64>load<u32>(block, B_BIAS), S_GPR + 17 * 8);

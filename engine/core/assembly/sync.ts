@@ -8,6 +8,7 @@ import {
 } from './cpu';
 import { AC, VM } from './flags';
 import { S_CPL, S_CR0, S_CR4, S_FLAGS, S_IA32_EFER, S_MODE } from './gen/state';
+import { selectJumps } from './jump_cache';
 import { CONTEXT_AC, CONTEXT_ALIGNED, CONTEXT_SUPERVISOR, CONTEXT_USER, CR0_AM, CR0_PE, CR4_SMAP, EFER_LMA } from './paging';
 import { ATTR_DB, ATTR_L, ATTR_UNUSABLE } from './segment_check';
 import { selectTlb } from './tlb';
@@ -48,7 +49,10 @@ export function contextOf(cpl: u32): u32 {
 }
 
 // @ts-ignore: decorator
-@inline function syncContext(cpl: u32): void { selectTlb(contextOf(cpl)); }
+@inline function syncContext(cpl: u32): void {
+  selectTlb(contextOf(cpl));
+  selectJumps();
+}
 
 /** After a change of RFLAGS.AC alone. */
 export function syncAlignmentCheck(): void { syncContext(load<u32>(cpu, S_CPL)); }

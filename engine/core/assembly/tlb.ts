@@ -12,6 +12,7 @@
  * @differ A switch of PCID drops all but global pages; walk_cache.ts has them again soon.
  */
 import { cpu } from './cpu';
+import { forgetJumps } from './jump_cache';
 import { CONTEXT_ALIGNED } from './paging';
 import { PAGE_CODE_BASE, RAM_BASE, S_MMU_CONTEXT, TLB_OFFSET } from './gen/state';
 
@@ -107,7 +108,7 @@ function track(e: usize): void {
 export function dropTracked(list: usize, code: bool): void {
   const count = load<u32>(list);
   store<u32>(list, 0);
-  tlbEpoch++;
+  countFlush();
   if (tracked != list || count > MOST_TRACKED) {
     tracked = list;
     flushTlbEntries();
@@ -131,13 +132,18 @@ export function dropTracked(list: usize, code: bool): void {
 /** Counts flushes of any kind: a block chain that has seen the same count may skip re-translating its page. */
 export let tlbEpoch: u32 = 0;
 
+function countFlush(): void {
+  tlbEpoch++;
+  forgetJumps();
+}
+
 /** Drops everything, global pages included. */
 export function flushTlbEntries(): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS);
   memory.fill(contextTable(CONTEXT_ALIGNED), 0xff, TLB_CONTEXT_SIZE);
   listed = 0;
   largeCached = false;
-  tlbEpoch++;
+  countFlush();
 }
 
 /** Drops all but global pages: MOV CR3. */
@@ -149,13 +155,13 @@ export function flushTlbLocal(): void {
     store<u32>(e, info | INFO_UNLISTED, E_INFO);
   }
   listed = 0;
-  tlbEpoch++;
+  countFlush();
 }
 
 /** Drops the page of gva in every context, global or not: INVLPG. A large page is dropped whole. */
 export function flushTlbPage(gva: u64): void {
   const page = gva & ~0xfff;
-  tlbEpoch++;
+  countFlush();
   let large = false;
   for (let c: u32 = 0; c <= TLB_CONTEXTS; c++) {
     const e = entryOf(contextTable(c == TLB_CONTEXTS ? CONTEXT_ALIGNED : c), page);

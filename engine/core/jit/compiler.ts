@@ -15,7 +15,7 @@ import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts'
 import { RecordPool, compileBatch } from './batch.ts';
 import type { CodePage } from './blocks.ts';
 import { ModuleCollector } from './collect.ts';
-import { J, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
+import { J, MAX_FUNCTIONS, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
 import type { Members } from './regions.ts';
@@ -92,7 +92,7 @@ const GROWN_WEIGHT = 8;
 export class JitCompiler {
   readonly limits = {
     /** Functions at once in the table, and guest instructions in them; when it is full everything is forgotten. */
-    functions: 4096,
+    functions: MAX_FUNCTIONS,
     instructions: 500_000,
     /** Compilations of one page, whatever its code, after which each takes twice as much heat as the one before. */
     compilations: 6,
@@ -384,7 +384,6 @@ export class JitCompiler {
     });
     regions.forEach(({ mode, pages, distances, instructions, optimised }, n) => {
       const fn = this.#free.pop() ?? this.#nextFunction++;
-      if (fn >= this.#table.length) this.#table.grow(1024);
       this.#table.set(fn, instance.exports[exportName(functions[n])]);
       const region: InstalledRegion = { fn, instructions, slices: 0, optimised, users: 0, members: new Map(pages.map(({ page }, k) => [page + (mode & 0xfff), distances[k]])) };
       for (const { page, generation, leaders, entries } of pages) {

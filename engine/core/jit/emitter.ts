@@ -10,7 +10,7 @@ import { S } from '../gen/state.ts';
 import { layout } from '../tables/layout.ts';
 import type { Instruction } from './instruction.ts';
 import { BASE_RIP, NO_REGISTER } from './instruction.ts';
-import { MODE_LONG64 } from './layout.ts';
+import { MODE_LONG64, MODE_USER } from './layout.ts';
 import { I32_LOCALS, I64_LOCALS, L } from './locals.ts';
 import type { StackRun } from './stack_run.ts';
 import { BIAS, NARROW, WIDE, Windows, type Window } from './window.ts';
@@ -27,8 +27,9 @@ export interface Helpers {
   readonly write: number;
   /** (gva, bytes less one, write, tag) -> wasm address or 0, the same for what may not be accessed after all. */
   readonly window: number;
-  /** (gva, tag) -> wasm address of code or 0, for what the TLB does not hold. */
-  readonly fetch: number;
+  /** (target) -> slot of the jump cache or 0, for what is not in its slot. */
+  readonly findJump: number;
+  readonly isMapped: number; // (linear page, wasm address of a page) -> 1 when that is mapped there for execution
   readonly execute: number; //   (record, left) -> leave
   readonly status: number; //    (lop, lr, la, lb, status) -> the six status flags
   readonly condition: number; // (cc, lop, lr, la, lb, status) -> 0 or 1
@@ -111,9 +112,24 @@ export class Emitter {
   /** 64-bit mode; otherwise flat 32-bit protected mode, where linear addresses and EIP wrap at 4 GiB. */
   readonly long: boolean;
 
-  constructor(helpers: Helpers, mode: number) {
+  /** Code of CPL 3. */
+  readonly user: boolean;
+  /** Makes a global of the module. */
+  readonly #newGlobal: () => number;
+  readonly #pageGlobals = new Map<number, number>();
+
+  constructor(helpers: Helpers, mode: number, newGlobal: () => number) {
     this.helpers = helpers;
     this.long = (mode & MODE_LONG64) !== 0;
+    this.user = (mode & MODE_USER) !== 0;
+    this.#newGlobal = newGlobal;
+  }
+
+  /** Global in which the function keeps where it knows a page to be mapped: linear address ^ J.JUMP_KEY. */
+  pageGlobal(page: number): number {
+    let global = this.#pageGlobals.get(page);
+    if (global === undefined) this.#pageGlobals.set(page, global = this.#newGlobal());
+    return global;
   }
 
   locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], ...this.#more.map((type) => [1, type] as const)]; }

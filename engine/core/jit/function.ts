@@ -21,17 +21,17 @@ import { layout } from '../tables/layout.ts';
 import type { Block, CodePage, Loop } from './blocks.ts';
 import { findLoops, positionOf, predecessorsOf, targetOf } from './blocks.ts';
 import type { Helpers } from './emitter.ts';
-import { Emitter, L, LABEL, TLB_ADDEND, TLB_EXEC, WHERE_GO_ON, selectTlb } from './emitter.ts';
+import { Emitter, L, LABEL, WHERE_GO_ON, selectTlb } from './emitter.ts';
 import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import { crossesPage } from './instruction.ts';
-import { ENTRY_SLOTS, EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J } from './layout.ts';
+import { EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J, JUMP_SLOTS } from './layout.ts';
 import { pop, push } from './move.ts';
 import { isJcc, setsFlags } from './rows.ts';
 import { stackRunAt } from './stack_run.ts';
 import { accessFollows } from './window.ts';
-import { Code, O } from './wasm.ts';
+import { Code, I32, O } from './wasm.ts';
 
 /** The blocks of a region that are to become a function. */
 export interface Region {
@@ -60,8 +60,8 @@ interface Context {
 }
 
 /** `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room. */
-export function compileRegion(region: Region, helpers: Helpers, functionType: number, record: (i: Instruction) => number): CompiledFunction {
-  const e = new Emitter(helpers, region.mode);
+export function compileRegion(region: Region, helpers: Helpers, functionType: number, newGlobal: () => number, record: (i: Instruction) => number): CompiledFunction {
+  const e = new Emitter(helpers, region.mode, newGlobal);
   const { blocks, pages } = region;
   const { code } = e;
   const outcome: number[] = new Array(blocks.length).fill(UNKNOWN);
@@ -108,7 +108,7 @@ export function compileRegion(region: Region, helpers: Helpers, functionType: nu
   dispatch.get(L.ENTRY).brTable(table, LABEL.MISS);
   dispatch.append(code);
   const entries = new Map(blocks.filter((b) => b.entry).map((b) => [b.position, b.index]));
-  return { locals: e.locals(), code: assemble(e, dispatch, region, labels.outer, functionType), entries };
+  return { locals: e.locals(), code: assemble(e, dispatch, labels.outer, functionType), entries };
 }
 
 /** Guest registers that a loop writes, and those that it takes from before. Inside of it they are stored where it is left only. */
@@ -116,7 +116,7 @@ function registersOf(blocks: readonly Block[], loop: Loop, context: Context): { 
   let written = 0;
   let needs = 0;
   for (let k = loop.first; k <= loop.last; k += 1) {
-    const e = new Emitter(context.helpers, context.mode);
+    const e = new Emitter(context.helpers, context.mode, () => 0);
     e.code.depth = 0x10000; // nobody looks at this code
     e.inBlock(0, () => { emitBlock(e, blocks[k], 0, { ...context, arriving: [...context.arriving], record: () => 0 }); });
     written |= e.written;
@@ -271,17 +271,21 @@ function crossTo(e: Emitter, to: CodePage, distance: number, offset: number, bac
 
 const THERE = L.W0;
 
-/** Pushes 1 unless a page is mapped, for execution, so many pages from PAGE, and its code is what it was; its address goes to THERE. */
+/**
+ * Pushes 1 unless a page is mapped, for execution, so many pages from PAGE, and its code is what it was; its address goes to THERE.
+ * That it is mapped there is asked once, and again when the key of the jump cache has changed.
+ */
 function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; readonly generation: number }, distance: number): void {
   const { code } = e;
-  const tlb = L.T0;
+  const known = e.pageGlobal(page);
   code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
   e.wrap();
   code.tee(THERE);
-  code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
-  code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_XOR);
-  code.get(tlb).memory(O.I32_LOAD, TLB_ADDEND).get(THERE).op(O.I32_WRAP).op(O.I32_ADD).i32(page | 0).op(O.I32_XOR).op(O.I64_EXTEND_U).op(O.I64_OR);
-  code.i32(0).memory(O.I64_LOAD32_U, generationOf(page)).i64(generation).op(O.I64_XOR).op(O.I64_OR).i64(0).op(O.I64_NE);
+  code.get(L.CPU).memory(O.I64_LOAD, J.JUMP_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
+  code.get(THERE).i32(page | 0).call(e.helpers.isMapped).if(I32);
+  code.get(L.W1).setGlobal(known).i32(0).else().i32(1).end();
+  code.else().i32(0).end();
+  code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
 }
 
 /** The current instruction continues on the next page: it is executed here while that is what it was when it was decoded. */
@@ -301,7 +305,9 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
   /** #GP for a target that is not canonical is raised by the interpreter. */
   const checkTarget = (): void => {
     if (!e.long) return;
-    code.get(L.TARGET).i64(16).op(O.I64_SHL).i64(16).op(O.I64_SHR_S).get(L.TARGET).op(O.I64_NE);
+    // The other half is not the user's: its page fault is the interpreter's matter as well.
+    if (e.user) code.get(L.TARGET).i64(47).op(O.I64_SHR_U).i64(0).op(O.I64_NE);
+    else code.get(L.TARGET).i64(16).op(O.I64_SHL).i64(16).op(O.I64_SHR_S).get(L.TARGET).op(O.I64_NE);
     e.missIf();
   };
   if (isJcc(i)) {
@@ -343,12 +349,33 @@ function transfer(e: Emitter, b: Block, i: Instruction, f: FlagState, goTo: (off
 
 // ---- the state in memory
 
+/** What enterCompiled() or passFlags() has left. */
+function takeFlags(code: Code): void {
+  code.get(L.CPU).memory(O.I32_LOAD, J.STATUS).set(L.STATUS);
+  readLazyFlags(code);
+}
+
+/** What an interpreter's routine has left. */
 function readFlags(code: Code): void {
   code.get(L.CPU).memory(O.I32_LOAD, S.FLAGS).i32(STATUS).op(O.I32_AND).set(L.STATUS);
+  readLazyFlags(code);
+}
+
+function readLazyFlags(code: Code): void {
   code.get(L.CPU).memory(O.I32_LOAD, S.LAZY_OP).set(L.LOP);
   code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_RESULT).set(L.LR);
   code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_SRC1).set(L.LA);
   code.get(L.CPU).memory(O.I64_LOAD, S.LAZY_SRC2).set(L.LB);
+}
+
+/** For the next function, whose locals they become: not as the interpreter has them. */
+function passFlags(code: Code): void {
+  code.get(L.CPU).get(L.LOP).memory(O.I32_STORE, S.LAZY_OP);
+  code.get(L.CPU).get(L.LR).memory(O.I64_STORE, S.LAZY_RESULT);
+  code.get(L.CPU).get(L.LA).memory(O.I64_STORE, S.LAZY_SRC1);
+  code.get(L.CPU).get(L.LB).memory(O.I64_STORE, S.LAZY_SRC2);
+  code.get(L.CPU).get(L.STATUS).memory(O.I32_STORE, J.STATUS);
+  code.get(L.CPU).get(L.LEFT).memory(O.I32_STORE, J.LEFT);
 }
 
 function writeFlags(code: Code): void {
@@ -369,13 +396,13 @@ function exit(code: Code, kind: number): void { code.get(L.CPU).i32(kind).memory
 const generationOf = (page: number): number => layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
 
 /** Puts the parts around the blocks' code. Whoever calls has seen that the generation of the entry's page is current. */
-function assemble(e: Emitter, blocks: Code, { mode }: Region, count: number, functionType: number): Code {
+function assemble(e: Emitter, blocks: Code, count: number, functionType: number): Code {
   const out = new Code();
   // --- entry
   out.get(L.CPU).memory(O.I32_LOAD, J.LEFT).set(L.LEFT);
   out.get(L.RIP).i64(-4096).op(O.I64_AND).set(L.PAGE);
   selectTlb(out);
-  readFlags(out);
+  takeFlags(out);
   // --- the blocks
   out.block().loop().block().block();
   for (let i = 0; i < count; i += 1) out.block();
@@ -393,19 +420,8 @@ function assemble(e: Emitter, blocks: Code, { mode }: Region, count: number, fun
   readFlags(out);
   out.br(LABEL.DISPATCH);
   out.end(); // chain
-  goOn(out, mode, e.helpers.fetch);
+  goOn(out, e.helpers, functionType);
   writeFlags(out);
-  out.get(L.SLOT).if();
-  out.get(L.CPU).get(L.CPU).memory(O.I32_LOAD, J.STEPS).i32(1).op(O.I32_SUB).tee(L.T0).memory(O.I32_STORE, J.STEPS);
-  out.get(L.T0).i32(0).op(O.I32_LT_S).unlikely().if();
-  out.get(L.PAGE).get(L.TARGET).get(L.SLOT).call(e.helpers.sampleStep);
-  out.end();
-  out.get(L.CPU).get(L.TARGET).get(L.SLOT).memory(O.I32_LOAD, J.ENTRIES + 8).tee(L.T0).i32(FN_BITS).op(O.I32_SHR_U);
-  out.get(L.T0).i32((1 << FN_BITS) - 1).op(O.I32_AND).tee(L.T0).get(L.T0);
-  out.op(O.RETURN_CALL_INDIRECT);
-  out.unsigned(functionType);
-  out.u8(0);
-  out.end();
   exit(out, EXIT_LOOKUP);
   out.get(L.CPU).get(L.TARGET).memory(O.I64_STORE, S.RIP).op(O.RETURN);
   out.end(); // loop
@@ -419,30 +435,33 @@ function assemble(e: Emitter, blocks: Code, { mode }: Region, count: number, fun
 }
 
 /**
- * Goes on at TARGET inside of this function, with registers and flags where they are, or puts the entry of another one
- * into SLOT: 0 when something else is due, when the address is not simply mapped or not in the entry table, or when the
- * page's code has changed.
+ * Goes on at TARGET: inside of this function, with registers and flags where they are, or in another one. What follows runs when
+ * something else is due, when the address is not simply mapped or nothing is compiled there, or when the page's code has changed.
  */
-function goOn(out: Code, mode: number, fetch: number): void {
-  out.i32(0).set(L.SLOT).block();
+function goOn(out: Code, helpers: Helpers, functionType: number): void {
+  out.block();
   const nowhere = out.depth;
-  const at = L.T0; const slot = L.T1;
+  const found = L.T0; const slot = L.T1;
   out.get(L.LEFT).i32(31).op(O.I32_SHR_U).get(L.CPU).memory(O.I32_LOAD16_U, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
-  out.get(L.TARGET).i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(slot);
-  out.memory(O.I64_LOAD, TLB_EXEC).tee(L.TAG).get(L.TARGET).i64(-4096).op(O.I64_AND).tee(L.W0).op(O.I64_NE).unlikely().if();
-  out.get(L.TARGET).get(L.TAG).call(fetch).tee(at).op(O.I32_EQZ).brIf(nowhere);
-  out.else();
-  out.get(L.TARGET).op(O.I32_WRAP).get(slot).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD).set(at);
+  out.get(L.TARGET).op(O.I32_WRAP).tee(slot).get(slot).i32(8).op(O.I32_SHR_U).op(O.I32_XOR).i32(JUMP_SLOTS - 1).op(O.I32_AND).i32(5).op(O.I32_SHL);
+  // Exclusive or, not comparison: V8 would load what it compares with memory twice.
+  out.get(L.CPU).op(O.I32_ADD).tee(slot).memory(O.I64_LOAD, J.JUMPS).get(L.TARGET).op(O.I64_XOR).get(L.CPU).memory(O.I64_LOAD, J.JUMP_KEY).op(O.I64_XOR);
+  out.get(slot).memory(O.I32_LOAD, J.JUMPS + 16).memory(O.I64_LOAD32_U, 0).get(slot).memory(O.I64_LOAD32_U, J.JUMPS + 12).op(O.I64_XOR).op(O.I64_OR);
+  out.i64(0).op(O.I64_NE).unlikely().if();
+  out.get(L.TARGET).call(helpers.findJump).i32(J.JUMPS).op(O.I32_SUB).tee(slot).i32(-J.JUMPS).op(O.I32_EQ).brIf(nowhere);
   out.end();
-  out.get(at).get(at).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(ENTRY_SLOTS - 1).op(O.I32_AND).i32(4).op(O.I32_SHL).get(L.CPU).op(O.I32_ADD).tee(slot);
-  out.memory(O.I64_LOAD, J.ENTRIES).get(at).op(O.I64_EXTEND_U).i64(BigInt(mode) << 32n).op(O.I64_OR).op(O.I64_NE).unlikely().brIf(nowhere);
-  // No entry lies below the RAM.
-  out.get(at).i32(layout.RAM_BASE).op(O.I32_SUB).i32(12).op(O.I32_SHR_U).i32(2).op(O.I32_SHL).memory(O.I64_LOAD32_U, layout.PAGE_GENERATION_BASE);
-  out.get(slot).memory(O.I64_LOAD32_U, J.ENTRIES + 12).op(O.I64_NE).unlikely().brIf(nowhere);
-  out.get(slot).memory(O.I32_LOAD, J.ENTRIES + 8).tee(at).i32((1 << FN_BITS) - 1).op(O.I32_AND).get(L.FN).op(O.I32_EQ).if();
-  out.get(L.W0).set(L.PAGE);
-  out.get(at).i32(FN_BITS).op(O.I32_SHR_U).set(L.ENTRY).br(LABEL.DISPATCH);
+  out.get(slot).memory(O.I32_LOAD, J.JUMPS + 8).tee(found).i32((1 << FN_BITS) - 1).op(O.I32_AND).get(L.FN).op(O.I32_EQ).if();
+  out.get(L.TARGET).i64(-4096).op(O.I64_AND).set(L.PAGE);
+  out.get(found).i32(FN_BITS).op(O.I32_SHR_U).set(L.ENTRY).br(LABEL.DISPATCH);
   out.end();
-  out.get(slot).set(L.SLOT);
+  passFlags(out);
+  out.get(L.CPU).get(L.CPU).memory(O.I32_LOAD, J.STEPS).i32(1).op(O.I32_SUB).tee(L.T2).memory(O.I32_STORE, J.STEPS);
+  out.get(L.T2).i32(0).op(O.I32_LT_S).unlikely().if();
+  out.get(L.PAGE).get(L.TARGET).get(slot).i32(J.JUMPS).op(O.I32_ADD).call(helpers.sampleStep);
+  out.end();
+  out.get(L.CPU).get(L.TARGET).get(found).i32(FN_BITS).op(O.I32_SHR_U).get(found).i32((1 << FN_BITS) - 1).op(O.I32_AND).tee(found).get(found);
+  out.op(O.RETURN_CALL_INDIRECT);
+  out.unsigned(functionType);
+  out.u8(0);
   out.end();
 }

@@ -23,6 +23,12 @@ export const J = {
   LIST: 0x18_0000,
   /** The last notes of steps, 32 bytes each: u64 linear page and target page, u32 their wasm addresses, u32 mode. */
   NOTES: 0x18_8000,
+  /** u32 the status flags that are no lazy ones, from one compiled function to the next. */
+  STATUS: 0xf30,
+  /** u64 in whose bits 48 to 62 is what linear addresses in the jump cache are combined with (assembly/jump_cache.ts). */
+  JUMP_KEY: 0xf28,
+  /** The jump cache, 64 KiB: u64 linear address ^ key, u32 as in the table of entries, u32 generation of the page, u32 where that is counted. */
+  JUMPS: 0x1d_0000,
   /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
   WALKS: 0x19_0000,
   PCID_EPOCHS: 0x1a_0000,
@@ -32,6 +38,7 @@ export const J = {
 
 /** Bits of the CPU's mode word (assembly/cpu.ts). */
 export const MODE_LONG64 = 1;
+export const MODE_USER = 32;
 const MODE_CS32 = 2; const MODE_SS32 = 4; const MODE_PROTECTED = 8; const MODE_V86 = 16; const MODE_FLAT = 64;
 const FLAT32 = MODE_CS32 | MODE_SS32 | MODE_PROTECTED | MODE_FLAT;
 
@@ -43,9 +50,12 @@ export const NOTES = 64;
 /** Bits of a function's index in the table. */
 export const FN_BITS = 12;
 
+/** Places in the table. It never grows: V8 need not load its size. */
+export const MAX_FUNCTIONS = 1 << FN_BITS;
 
-/** Slots of the entry table; the hash is (at ^ at >> 12) & (ENTRY_SLOTS - 1). */
-export const ENTRY_SLOTS = 0x8000;
+/** Slots of the jump cache; the hash is (rip ^ rip >> 8) & (JUMP_SLOTS - 1). */
+export const JUMP_SLOTS = 0x800;
+
 
 /** RIP is where to go on: no compiled code there, budget used up, or an event. */
 export const EXIT_LOOKUP = 0;

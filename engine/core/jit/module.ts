@@ -37,7 +37,8 @@ export function buildModule(regions: readonly Region[], optimise: boolean, recor
     read: m.import('translateRead', [I64, I32, I64], [I32]),
     write: m.import('translateWrite', [I64, I32, I64], [I32]),
     window: m.import('recallWindow', [I64, I32, I32, I64], [I32]),
-    fetch: m.import('translateFetch', [I64, I64], [I32]),
+    findJump: m.import('findJump', [I64], [I32]),
+    isMapped: m.import('isMapped', [I64, I32], [I32]),
     execute: m.import('executeRecord', [I32, I32], [I32]),
     status: m.import('lazyStatus', FLAG_PARAMS, [I32]),
     condition: m.import('lazyCondition', [I32, ...FLAG_PARAMS], [I32]),
@@ -54,7 +55,7 @@ export function buildModule(regions: readonly Region[], optimise: boolean, recor
   };
   const functionType = m.type(FUNCTION_PARAMS, []);
   const entries = regions.map((region, n) => {
-    const compiled = compileRegion(region, helpers, functionType, record);
+    const compiled = compileRegion(region, helpers, functionType, () => m.global64(-1), record);
     m.export(exportName(n), m.function(functionType, compiled.locals, compiled.code));
     return compiled.entries;
   });
@@ -66,7 +67,8 @@ export interface CoreFunctions {
   readonly translateRead: CallableFunction;
   readonly translateWrite: CallableFunction;
   readonly recallWindow: CallableFunction;
-  readonly translateFetch: CallableFunction;
+  readonly findJump: CallableFunction;
+  readonly isMapped: CallableFunction;
   readonly executeRecord: CallableFunction;
   readonly lazyStatus: CallableFunction;
   readonly lazyCondition: CallableFunction;

@@ -4,6 +4,7 @@
  * @spec  WebAssembly Core Specification 2.0, chapter 5 (binary format); threads and tail-call proposals
  * @cover #Y the sections and instructions that the JIT uses   #N everything else
  */
+import { MAX_FUNCTIONS } from './layout.ts';
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
@@ -16,7 +17,7 @@ export const VOID = 0x40;
 export const O = {
   UNREACHABLE: 0x00, BLOCK: 0x02, LOOP: 0x03, IF: 0x04, ELSE: 0x05, END: 0x0b, BR: 0x0c, BR_IF: 0x0d, BR_TABLE: 0x0e, RETURN: 0x0f,
   CALL: 0x10, CALL_INDIRECT: 0x11, RETURN_CALL: 0x12, RETURN_CALL_INDIRECT: 0x13, DROP: 0x1a, SELECT: 0x1b,
-  LOCAL_GET: 0x20, LOCAL_SET: 0x21, LOCAL_TEE: 0x22,
+  LOCAL_GET: 0x20, LOCAL_SET: 0x21, LOCAL_TEE: 0x22, GLOBAL_GET: 0x23, GLOBAL_SET: 0x24,
   I32_LOAD: 0x28, I64_LOAD: 0x29, F32_LOAD: 0x2a, F64_LOAD: 0x2b, I32_LOAD8_S: 0x2c, I32_LOAD8_U: 0x2d, I32_LOAD16_S: 0x2e, I32_LOAD16_U: 0x2f,
   I64_LOAD8_S: 0x30, I64_LOAD8_U: 0x31, I64_LOAD16_S: 0x32, I64_LOAD16_U: 0x33, I64_LOAD32_S: 0x34, I64_LOAD32_U: 0x35,
   I32_STORE: 0x36, I64_STORE: 0x37, F32_STORE: 0x38, F64_STORE: 0x39, I32_STORE8: 0x3a, I32_STORE16: 0x3b, I64_STORE8: 0x3c, I64_STORE16: 0x3d, I64_STORE32: 0x3e,
@@ -154,6 +155,8 @@ export class Code extends Bytes {
   simdMemoryLane(o: number, offset: number, lane: number): this { this.simdMemory(o, offset); this.u8(lane); return this; }
   shuffle(lanes: readonly number[]): this { this.u8(0xfd); this.unsigned(13); for (const l of lanes) this.u8(l); return this; }
   v128(bytes: readonly number[]): this { this.u8(0xfd); this.unsigned(12); for (const b of bytes) this.u8(b); return this; }
+  getGlobal(global: number): this { this.u8(O.GLOBAL_GET); this.unsigned(global); return this; }
+  setGlobal(global: number): this { this.u8(O.GLOBAL_SET); this.unsigned(global); return this; }
   call(f: number): this { this.u8(O.CALL); this.unsigned(f); return this; }
 
   block(type = VOID): this { this.u8(O.BLOCK); this.u8(type); this.depth += 1; return this; }
@@ -183,6 +186,8 @@ export class ModuleBuilder {
   readonly #imports: Array<{ name: string; type: number }> = [];
   readonly #bodies: Body[] = [];
   readonly #exports: Array<{ name: string; index: number }> = [];
+  /** Initial values of the globals. */
+  readonly #globals: number[] = [];
 
   type(params: readonly number[], results: readonly number[]): number {
     const found = this.#types.findIndex((t) => t.params.join() === params.join() && t.results.join() === results.join());
@@ -194,6 +199,9 @@ export class ModuleBuilder {
   import(name: string, params: readonly number[], results: readonly number[]): number {
     return this.#imports.push({ name, type: this.type(params, results) }) - 1;
   }
+
+  /** A new variable of 64 bits; its index. */
+  global64(initial: number): number { return this.#globals.push(initial) - 1; }
 
   /** The index that the next function will have. */
   get nextFunction(): number { return this.#imports.length + this.#bodies.length; }
@@ -228,12 +236,19 @@ export class ModuleBuilder {
     section(2, (s) => {
       s.unsigned(this.#imports.length + 2);
       s.name('env'); s.name('memory'); s.u8(2); s.u8(3); s.unsigned(1); s.unsigned(maximumPages);
-      s.name('env'); s.name('table'); s.u8(1); s.u8(0x70); s.u8(0); s.unsigned(0);
+      s.name('env'); s.name('table'); s.u8(1); s.u8(0x70); s.u8(1); s.unsigned(MAX_FUNCTIONS); s.unsigned(MAX_FUNCTIONS);
       for (const { name, type } of this.#imports) { s.name('core'); s.name(name); s.u8(0); s.unsigned(type); }
     });
     section(3, (s) => {
       s.unsigned(this.#bodies.length);
       for (const b of this.#bodies) s.unsigned(b.type);
+    });
+    section(6, (s) => {
+      s.unsigned(this.#globals.length);
+      for (const initial of this.#globals) {
+        s.u8(I64); s.u8(1);
+        s.append(new Code().i64(initial).op(O.END));
+      }
     });
     section(7, (s) => {
       s.unsigned(this.#exports.length);
