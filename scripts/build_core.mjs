@@ -38,9 +38,10 @@ const stampFile = `${outFile.replace(/\.wasm$/, '')}.stamp`;
 const stamp = stampOf();
 if (!args.includes('--force') && existsSync(outFile) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) process.exit(0);
 
-const { generateDecoder, generateState } = await import(new URL('../engine/core/tables/generate.ts', import.meta.url).href);
+const { generateDecoder, generateFeatures, generateState } = await import(new URL('../engine/core/tables/generate.ts', import.meta.url).href);
 const coreUrl = new URL('../engine/core/', import.meta.url);
 generateState(coreUrl);
+generateFeatures(coreUrl);
 await generateDecoder(coreUrl);
 let source = 'engine/core/assembly';
 if (without.length > 0) {

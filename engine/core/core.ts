@@ -12,6 +12,7 @@ import { LockStep, type CheckExports } from './jit/check.ts';
 import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
 import { MAX_FUNCTIONS } from './jit/layout.ts';
 import { buildDoor, prepareV8 } from './jit/module.ts';
+import { ALL_FEATURES, featureMask, type Feature } from './tables/features.ts';
 import { layout } from './tables/layout.ts';
 
 /** What the core asks its owner. Both are called in the middle of an instruction. */
@@ -154,6 +155,7 @@ export class Core {
   #slice = SLICE;
   /** INSTRUCTIONS at which the present slice ends, whatever leaves run() before. */
   #sliceEnd = 0n;
+  #features = ALL_FEATURES;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, pcpuId: number, host: CoreHost, options: CoreOptions = {}) {
     this.pcpuId = pcpuId;
@@ -215,6 +217,16 @@ export class Core {
     this.#sliceEnd = 0n;
     this.#exports.dropDecoded();
     this.syncAfterStateWrite();
+  }
+
+  /** The CPU has these CPUID features of its own and no others; everything, until this is called. Not while run() is on the stack. */
+  offer(offered: Iterable<Feature>): void {
+    const features = featureMask(offered);
+    if (features === this.#features) return;
+    this.#features = features;
+    this.#exports.setFeatures(BigInt.asIntN(64, features));
+    this.#exports.dropDecoded();
+    this.jit?.offer(features);
   }
 
   /** Runs until there is a reason to leave, or about `budget` instructions have run; returns the reason (EXIT). */

@@ -9,6 +9,7 @@ import { CompilerService } from './jit/compiler_service.ts';
 import { J, MAX_FUNCTIONS } from './jit/layout.ts';
 import { HINT_OPTIMISED, compileBaseline } from './jit/tiers.ts';
 import { Code, I32, ModuleBuilder, O } from './jit/wasm.ts';
+import { FEATURES, type Feature } from './tables/features.ts';
 import { layout } from './tables/layout.ts';
 
 const RAM_BYTES = 4 << 20;
@@ -18,9 +19,8 @@ const BUDGET = 0x100;
 const SLICE = 16_384;
 
 /** A pCPU in flat protected mode without paging, beside the compilers' threads or what stands for them. */
-async function machine(link?: CompilerLink): Promise<Core> {
+async function machine(link?: CompilerLink, memory = createMemory(RAM_BYTES)): Promise<Core> {
   const module = await loadCoreModule();
-  const memory = createMemory(RAM_BYTES);
   let compiler = link;
   if (compiler === undefined) {
     const service = new CompilerService(module, memory, (line) => { throw new Error(line); });
@@ -118,4 +118,22 @@ test('a module with the hint has optimised code at once, one without has baselin
   };
   expect(run(new WebAssembly.Module(make(HINT_OPTIMISED)))).toBe('optimised');
   expect(run(compileBaseline(make()))).toBe('baseline');
+});
+
+test('a compiler thread gives a pCPU what its CPUID features make of the code, also when it has compiled the same for others', async () => {
+  const module = await loadCoreModule();
+  const memory = createMemory(RAM_BYTES);
+  const service = new CompilerService(module, memory, (line) => { throw new Error(line); });
+  onTestFinished(() => service.close());
+  service.connect(); // of another pCPU: the thread keeps what it compiled
+  const core = await machine(service.connect(), memory);
+  put(core, LOOP, 'bb00010000 f30fbdc3 ebf5'); // again: mov ebx,0x100; lzcnt eax,ebx; jmp again
+  const all = Object.keys(FEATURES) as Feature[];
+  for (const [features, zeros] of [[all, 23], [all.filter((f) => f !== 'lzcnt'), 8], [all, 23]] as const) {
+    core.offer(features);
+    const functions = core.jit!.statistics.functions;
+    until(core, () => core.jit!.statistics.functions > functions);
+    core.run(4 * SLICE);
+    expect(core.u32(S.GPR)).toBe(zeros);
+  }
 });

@@ -1,6 +1,7 @@
 /** A board for unit tests: shared memory without RAM, a virtual clock, a core that runs nothing. */
 import { layout, MAX_PCPUS } from '../core/tables/layout.ts';
 import { S } from '../core/gen/state.ts';
+import type { Feature } from '../core/tables/features.ts';
 import type { VcpuCore } from './arch/x86/guest/vcpu_if.ts';
 import { AcrnVm, publishVm, type VmConfig } from './arch/x86/guest/vm.ts';
 import { HvShared } from './shared.ts';
@@ -36,6 +37,10 @@ export class MockCore implements VcpuCore {
     if (pcpuId >= MAX_PCPUS) throw new Error('no such pCPU');
   }
 
+  /** What the vCPU's model has. */
+  offered: readonly Feature[] = [];
+
+  offer(features: Iterable<Feature>): void { this.offered = [...features]; }
   reset(): void {
     for (let i = 0; i < S.EVENT_FLAGS; i += 4) this.view.setUint32(i, 0, true);
     this.view.setUint32(S.ACTIVITY_STATE, 0, true);

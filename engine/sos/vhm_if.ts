@@ -89,7 +89,7 @@ export interface VmCreation {
   cpuAffinity: readonly number[];
   /** RAM ranges to be provided (low memory at 0; high memory at 5 GiB when above 2 GiB). */
   memory: ReadonlyArray<{ gpa: number; sizeBytes: number }>;
-  /** CPU model offered by CPUID. */
+  /** The instructions and other features that its CPU has, by CPUID and when they execute. */
   cpuModel: 'v1' | 'v2' | 'nuc';
 }
 

@@ -6,6 +6,7 @@
  */
 import { CS, MODE_LONG64, cpu, mode, segAttr } from './cpu';
 import { EXIT_CR_ACCESS, vmexitQualified } from './exit';
+import { cr4Reserved } from './features';
 import { GP, raiseError } from './fault';
 import {
   S_CR0, S_CR0_GUEST_HOST_MASK, S_CR0_READ_SHADOW, S_CR3, S_CR4, S_CR4_GUEST_HOST_MASK, S_CR4_READ_SHADOW, S_CR8, S_EXIT_DATA, S_IA32_EFER, S_PDPTE,
@@ -22,8 +23,6 @@ import { syncState } from './sync';
 import { switchPcid } from './walk_cache';
 
 const CR0_DEFINED: u64 = 0xe005_003f;
-/** VME to UMIP (bits 11:0), FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP. */
-const CR4_DEFINED: u64 = 0x37_0fff;
 const NOFLUSH: u64 = 0x8000_0000_0000_0000;
 
 /** Loads the PDPTE registers from CR3's table. Raises #GP(0) for a reserved bit. */
@@ -96,7 +95,7 @@ export function writeCr4(value: u64): void {
   const old = load<u64>(cpu, S_CR4);
   const cr0 = load<u64>(cpu, S_CR0);
   const long = (load<u64>(cpu, S_IA32_EFER) & EFER_LMA) != 0;
-  if (value & ~CR4_DEFINED || (long && !(value & CR4_PAE))) raiseError(GP, 0);
+  if (value & cr4Reserved || (long && !(value & CR4_PAE))) raiseError(GP, 0);
   if (value & CR4_PCIDE && !(old & CR4_PCIDE) && (!long || load<u64>(cpu, S_CR3) & 0xfff)) raiseError(GP, 0);
   const changed = value ^ old;
   if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP) && paePaging(cr0, value)) loadPdptes(load<u64>(cpu, S_CR3));

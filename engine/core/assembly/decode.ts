@@ -5,9 +5,11 @@
  * length does not pass the bytes that are really there.
  *
  * @spec   SDM vol. 2, chapter 2 (instruction format), 2.3 (VEX); vol. 3, 6.15 (#UD, #GP for length over 15)
- * @cover  #Y legacy prefixes, REX, VEX maps 0F 0F38 0F3A, 16/32/64-bit addressing, LOCK legality   #N EVEX, XOP
+ * @cover  #Y legacy prefixes, REX, VEX maps 0F 0F38 0F3A, 16/32/64-bit addressing, LOCK legality, features that CPUID does not offer
+ *         #N EVEX, XOP
  */
 import { MODE_CS32, MODE_LONG64, MODE_PROTECTED, MODE_V86 } from './cpu';
+import { features } from './features';
 import { DECODE_INDEX, DECODE_ROWS, DECODE_ROW_BYTES } from './gen/decode_tables';
 import { OP_TOO_LONG, OP_UNDEFINED, OP_XCHG_EG } from './gen/ops';
 import { REC_66, REC_LOCK, REC_MEM, REC_REP, REC_REPNE, REC_REX, REC_REXW } from './record';
@@ -20,6 +22,7 @@ export let decodedEnds: bool = false;
 export let decodedFarRipRelative: bool = false;
 
 const NO_SEGMENT: u32 = 0xff;
+const NO_FEATURE: u64 = 0xff;
 
 function undefinedOp(rec: usize, op: u32, length: u32, offset: u32): u32 {
   store<u64>(rec, 0, 0);
@@ -154,7 +157,11 @@ export function decodeInstruction(rec: usize, p: usize, mode: u32, offset: u32):
   // --- row
   while (true) {
     if (row == rowEnd) return undefinedOp(rec, OP_UNDEFINED, pos, offset);
-    if (matches(row, mod, modRm, hasPrefix66, mandatory, rexW, vexL, vvvv, long64)) break;
+    if (matches(row, mod, modRm, hasPrefix66, mandatory, rexW, vexL, vvvv, long64)) {
+      const feature = <u64>load<u8>(row, 10);
+      if (feature == NO_FEATURE || (features >> feature) & 1) break;
+      if (!(load<u8>(row, 7) & 128)) return undefinedOp(rec, OP_UNDEFINED, pos, offset);
+    }
     row += DECODE_ROW_BYTES;
   }
   if (!long64) vvvv &= 7; // bit 3 is ignored, but where vvvv names no register it must be 1 too

@@ -16,6 +16,7 @@ import { updateBreakpoints } from './debug';
 import { undoRsp } from './unwind';
 import { selectPcid } from './walk_cache';
 
+export { setFeatures } from './features';
 export { pageBehind } from './block';
 export { replay, run } from './run';
 export { cryptoResult } from './execute/crypto';

@@ -6,6 +6,8 @@
  *         #N protection keys, 5-level paging, shadow stacks (CPUID offers none)
  */
 import { cpu } from './cpu';
+import { features } from './features';
+import { FEATURE_PAGE1GB } from './gen/features';
 import { S_CR0, S_CR3, S_CR4, S_IA32_EFER, S_PDPTE } from './gen/state';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, eptDirty, eptRights, eptTranslate, EPT_W, reservedPhysical, structureAddress } from './ept';
 
@@ -141,7 +143,7 @@ function walk64(gva: u64, access: u32, context: u32, cr0: u64, cr4: u64, commit:
     const entry = at != 0 ? atomic.load<u64>(at) : <u64>-1;
     if (!(entry & P)) return fault(access, context, 0);
     if (entry & reserved) return fault(access, context, PF_P | PF_RSVD);
-    if (shift == 39 && entry & PS) return fault(access, context, PF_P | PF_RSVD);
+    if (entry & PS && (shift == 39 || (shift == 30 && !(features & FEATURE_PAGE1GB)))) return fault(access, context, PF_P | PF_RSVD);
     rw = rw && (entry & RW) != 0;
     us = us && (entry & US) != 0;
     xd = xd || (entry & XD) != 0;

@@ -11,6 +11,8 @@ import { buildModule } from './module.ts';
 /** What a pCPU asks for: one function of the blocks that it has run on these pages, by ascending distance. */
 export interface CompileRequest {
   readonly mode: number;
+  /** CPUID features of the pCPU (tables/features.ts). */
+  readonly features: bigint;
   readonly pages: readonly CodePage[];
 }
 
@@ -26,6 +28,7 @@ export interface CompiledPage {
 /** A compiled function. */
 export interface CompiledRegion {
   readonly mode: number;
+  readonly features: bigint;
   readonly pages: readonly CompiledPage[];
   /** Of each page, as asked for. */
   readonly distances: readonly number[];
@@ -34,6 +37,7 @@ export interface CompiledRegion {
 }
 
 export interface DecoderExports {
+  setFeatures(mask: bigint): void;
   decodeForJit(record: number, page: number, offset: number, mode: number): number;
   decodeCrossingForJit(record: number, bytes: number, page: number, behind: number, offset: number, mode: number): number;
 }
@@ -79,7 +83,9 @@ export function compileBatch(
   requests: readonly CompileRequest[], optimise: boolean, core: DecoderExports, view: DataView, scratch: number, records: RecordPool,
 ): { bytes: Uint8Array<ArrayBuffer>; regions: CompiledRegion[] } | undefined {
   const sources: Region[] = [];
-  for (const { mode, pages } of requests) {
+  const offered: bigint[] = [];
+  for (const { mode, features, pages } of requests) {
+    core.setFeatures(BigInt.asIntN(64, features));
     const cache = new Map<number, Instruction | undefined>();
     const decode: Decode = (position) => {
       if (cache.has(position)) return cache.get(position);
@@ -98,11 +104,12 @@ export function compileBatch(
     const blocks = findBlocks(pages, decode, MAX_INSTRUCTIONS * pages.length);
     if (blocks.length === 0) continue;
     sources.push({ mode, pages, blocks });
+    offered.push(features);
   }
   if (sources.length === 0) return undefined;
   const { bytes, entries } = buildModule(sources, optimise, (i) => records.add(i));
   const regions = sources.map(({ mode, pages, blocks }, r): CompiledRegion => ({
-    mode, optimised: optimise, distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
+    mode, features: offered[r], optimised: optimise, distances: pages.map((p) => p.distance), instructions: blocks.reduce((n, b) => n + b.instructions.length, 0),
     pages: pages.map(({ page, generation, leaders, behind }, n) => ({ page, generation, leaders, behind, entries: Int32Array.from(leaders, (offset) => entries[r].get(n * 0x1000 + offset) ?? -1) })),
   }));
   return { bytes, regions };

@@ -10,6 +10,7 @@
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { S } from '../gen/state.ts';
+import { ALL_FEATURES } from '../tables/features.ts';
 import { layout } from '../tables/layout.ts';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
@@ -130,6 +131,7 @@ export class JitCompiler {
   #optimising = 0;
   #notesSeen = 0;
   #seen = 0;
+  #features = ALL_FEATURES;
   #nextFunction = 1;
   /** Places in the table below that which are free again. */
   readonly #free: number[] = [];
@@ -234,7 +236,7 @@ export class JitCompiler {
       this.statistics.optimised += 1;
       this.#optimising += 1;
     }
-    const request: CompileRequest = { mode, pages };
+    const request: CompileRequest = { mode, features: this.#features, pages };
     if (this.#link === undefined) this.#compileNow(request);
     else (optimise ? this.#link.optimiser : this.#link.compiler).postMessage(request);
   }
@@ -362,14 +364,16 @@ export class JitCompiler {
   }
 
   #install({ requests, module, regions, functions }: CompiledModule, optimised: boolean): void {
-    if (module !== undefined) this.#installModule(module, regions, functions);
+    // What a VM that was here before has asked for is void; anything else that came with it is asked for again.
+    const current = requests.every(({ features }) => features === this.#features);
+    if (module !== undefined && current) this.#installModule(module, regions, functions);
     for (const { mode, pages } of requests) {
       for (const { page, generation, leaders } of pages) {
         const state = this.#pages.get(page + (mode & 0xfff));
         if (state?.generation !== generation) continue;
         if (optimised) state.optimising = false;
         else state.pending = false;
-        for (const offset of leaders) if (!state.blocks.has(offset)) state.never.add(offset);
+        if (current) for (const offset of leaders) if (!state.blocks.has(offset)) state.never.add(offset);
       }
     }
   }
@@ -431,6 +435,12 @@ export class JitCompiler {
     this.#free.push(fn);
     this.#instructions -= instructions;
     this.#collector.dropped();
+  }
+
+  /** The pCPU has other CPUID features from now on: all that was compiled, and is being compiled, is void. */
+  offer(features: bigint): void {
+    this.#features = features;
+    this.flush();
   }
 
   /** Forgets all compiled code. */

@@ -41,7 +41,7 @@ const waiting: Waiting[] = [];
 let pcpus = 0;
 let scheduled = false;
 
-const keyOf = (mode: number, pages: ReadonlyArray<{ page: number }>, distances: readonly number[]): string => `${mode} ${pages.map(({ page }) => page).join()} ${distances.join()}`;
+const keyOf = ({ mode, features, pages }: CompileRequest | CompiledRegion, distances: readonly number[]): string => `${mode} ${features} ${pages.map(({ page }) => page).join()} ${distances.join()}`;
 
 /** A module is the pCPUs' once it is posted. */
 const collector = new ModuleCollector(2_000);
@@ -54,14 +54,14 @@ function answer(to: Connect, message: CompiledModule): void {
 
 function keep(last: Finished): void {
   if (pcpus < 2) return;
-  const key = keyOf(last.region.mode, last.region.pages, last.region.distances);
+  const key = keyOf(last.region, last.region.distances);
   finished.delete(key); // to the end of the order
   finished.set(key, last);
   if (finished.size > KEPT) finished.delete(finished.keys().next().value!);
 }
 
 function known(request: CompileRequest): Finished | undefined {
-  const last = finished.get(keyOf(request.mode, request.pages, request.pages.map((p) => p.distance)));
+  const last = finished.get(keyOf(request, request.pages.map((p) => p.distance)));
   const same = last?.region.pages.every(({ generation, leaders, behind, entries }, n) => {
     const asked = request.pages[n];
     const sameBehind = asked.behind === undefined || (asked.behind.page === behind?.page && asked.behind.generation === behind.generation);

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { MAPS, parseRow, type Form } from './encoding.ts';
+import { CORE_FEATURES, CR4_FEATURES, featureMask } from './features.ts';
 import { layout, MAX_PCPUS } from './layout.ts';
 import { loadFamilies } from './opcodes/index.ts';
 import { stateTable, type StateType } from './state.ts';
@@ -49,6 +50,25 @@ export function generateState(coreDir: URL): void {
   writeIfChanged(new URL('assembly/gen/state.ts', coreDir), as);
 }
 
+/** Writes assembly/gen/features.ts. */
+export function generateFeatures(coreDir: URL): void {
+  if (CORE_FEATURES.length > 64) throw new Error(`${CORE_FEATURES.length} features do not fit in a mask of 64 bits`);
+  const hex = (mask: bigint) => `0x${mask.toString(16)}`;
+  const bits = Math.max(...CR4_FEATURES.keys()) + 1;
+  const needs = Array.from({ length: bits }, (_, bit) => {
+    if (!CR4_FEATURES.has(bit)) return 0n;
+    const feature = CR4_FEATURES.get(bit);
+    return feature === undefined ? (1n << 64n) - 1n : featureMask([feature]);
+  });
+  writeIfChanged(new URL('assembly/gen/features.ts', coreDir), [
+    NOTE,
+    '// Masks of engine/core/tables/features.ts.',
+    ...CORE_FEATURES.map((name) => `export const FEATURE_${name.replace('.', '_').toUpperCase()}: u64 = ${hex(featureMask([name]))};`),
+    `/** For each of CR4's first CR4_BITS bits the features of which it needs one; 0: it is reserved. */\nexport const CR4_FEATURES: usize = memory.data<u64>([${needs.map(hex).join(', ')}], 16);`,
+    `export const CR4_BITS: usize = ${bits};`, '',
+  ].join('\n'));
+}
+
 /** Internal Op ids that no encoding has. */
 const INTERNAL_OPS = ['UNDEFINED', 'TOO_LONG'] as const;
 
@@ -56,14 +76,17 @@ const pascal = (name: string) => name.split('_').map((p) => p.charAt(0).toUpperC
 
 /** Bytes of one row of the decoder's table; decode.ts reads the same layout. */
 const DECODE_ROW_BYTES = 12;
+/** In the place of a feature's bit. */
+const NO_FEATURE = 0xff;
 
 function encodeForm(form: Form, op: number): number[] {
   const { row } = form;
   const flags = (form.hasModRm ? 1 : 0) | (row.lock ? 2 : 0) | (row.ends ? 4 : 0) | (row.mode === 'i64' ? 8 : 0) | (row.mode === 'o64' ? 16 : 0)
     | (row.mode === 'd64' ? 32 : 0) | (row.mode === 'f64' ? 64 : 0) | (form.opcodeRegister ? 128 : 0);
   const flags2 = (form.rexW === 'W1' ? 1 : 0) | (form.rexW === 'W0' ? 2 : 0) | (form.vexL === 'L0' ? 4 : 0) | (form.vexL === 'L1' ? 8 : 0)
-    | (form.byteReg ? 16 : 0) | (form.byteRm ? 32 : 0) | (form.vexNoVvvv ? 64 : 0);
-  return [op & 0xff, op >> 8, form.prefix, form.mod, form.digit & 0xff, form.rm & 0xff, flags, flags2, form.imm, form.size, 0, 0];
+    | (form.byteReg ? 16 : 0) | (form.byteRm ? 32 : 0) | (form.vexNoVvvv ? 64 : 0) | (row.elseIgnored ? 128 : 0);
+  const feature = row.feature === undefined ? NO_FEATURE : CORE_FEATURES.indexOf(row.feature);
+  return [op & 0xff, op >> 8, form.prefix, form.mod, form.digit & 0xff, form.rm & 0xff, flags, flags2, form.imm, form.size, feature, 0];
 }
 
 /** Writes assembly/gen/{ops,decode_tables,dispatch}.ts and gen/ops.ts. Families in `without` are left out of the dispatch. */

@@ -14,12 +14,16 @@
  *   sizes. b byte, w word, v operand size (2/4/8), z (2/4), y (4/8), q, dq... An operand size of `b` makes rec.size 1.
  * op: name of the Op id; several rows may share one when the record tells them apart (size, opcode).
  */
+import type { CoreFeature } from './features.ts';
+
 export interface OpcodeRow {
   readonly op: string;
   readonly encoding: string;
   readonly operands: string;
-  /** CPUID feature, lower case as in the SDM ('sse4.1', 'cmov'); absent: 8086..x86-64 base. */
-  readonly feature?: string;
+  /** CPUID feature, without which the instruction is undefined; absent: 8086..x86-64 base. */
+  readonly feature?: CoreFeature;
+  /** Without the feature the prefix is ignored instead: what the opcode is without it (LZCNT is BSR then). */
+  readonly elseIgnored?: true;
   /** 'i64': #UD in 64-bit mode; 'o64': only there; 'd64': operand size defaults to 64 there; 'f64': forced 64 there. */
   readonly mode?: 'i64' | 'o64' | 'd64' | 'f64';
   /** LOCK is legal with a memory destination. */

@@ -28,8 +28,16 @@ test('the launch script\'s command line is understood', () => {
 test('memory defaults to 256 MiB; a size needs K, M or G and at least 128 MiB', () => {
   expect(parseOptions(['vm1']).memoryBytes).toBe(256 * 2 ** 20);
   expect([parseMemsize('1024M'), parseMemsize('2g'), parseMemsize('2097152K')]).toEqual([2 ** 30, 2 ** 31, 2 ** 31]);
-  for (const text of ['1024', '512b', '127M', '', 'M', '-512M', '1.5G']) expect(parseMemsize(text)).toBeUndefined();
-  expect(failure('-m', '64M', 'vm1')).toMatchObject({ code: 64, stderr: ["acrn-dm: invalid memsize '64M'"] });
+});
+
+test.each([
+  ['12Q', "there is no unit 'Q'"], ['512b', "there is no unit 'b'"], ['512MB', "there is no unit 'MB'"], ['1024', 'the unit is missing'],
+  ['', 'not a whole number with a unit'], ['M', 'not a whole number with a unit'], ['-512M', 'not a whole number with a unit'], ['1.5G', 'not a whole number with a unit'],
+  ['127M', 'less than 128M'], ['0G', 'less than 128M'], ['131073K', 'not a multiple of 4K'], ['99999999999999G', 'more than any computer has'],
+])('-m %s is refused: what is wrong with it, and what is accepted', (text, wrong) => {
+  expect(parseMemsize(text)).toBe(wrong);
+  const accepted = 'give a whole number with K, M or G, a multiple of 4K, from 128M to what the NUC has free';
+  expect(failure('-m', text, 'vm1')).toMatchObject({ code: 64, stderr: [`acrn-dm: invalid memsize '${text}': ${wrong}; ${accepted}`] });
 });
 
 test('long options may be abbreviated while they are unique', () => {

@@ -129,12 +129,21 @@ const USAGE = `Usage: ${PROGRAM} [-hAWYv] [-B bootargs] [-E elf_image_path]
        --pm_notify_channel, --pm_by_vuart, --windows, --part_info: accepted, no effect
        --vsbl, --ovmf, --enable_trusty, --vtpm2, --apcidev_pt, --mmiodev_pt, --psram: not supported`;
 
-/** vm_parse_memsize: a number and K, M or G in either case. undefined: rejected. */
-export function parseMemsize(text: string): number | undefined {
-  const found = /^(\d{1,12})([kmg])$/i.exec(text);
-  if (!found) return undefined;
-  const bytes = Number(found[1]) * { k: KIB, m: MIB, g: GIB }[found[2].toLowerCase() as 'k' | 'm' | 'g'];
-  return bytes >= MIN_MEMSIZE && bytes % (4 * KIB) === 0 && Number.isSafeInteger(bytes) ? bytes : undefined;
+const MEMSIZE_UNITS: Readonly<Record<string, number>> = { K: KIB, M: MIB, G: GIB };
+const MEMSIZE_ACCEPTED = `give a whole number with K, M or G, a multiple of 4K, from ${MIN_MEMSIZE / MIB}M to what the NUC has free`;
+
+/** vm_parse_memsize: a number and K, M or G in either case; or what is wrong with it. */
+export function parseMemsize(text: string): number | string {
+  const found = /^(\d+)([a-z]*)$/i.exec(text);
+  if (!found) return 'not a whole number with a unit';
+  const [, number, unit] = found;
+  if (unit === '') return 'the unit is missing';
+  const factor = MEMSIZE_UNITS[unit.toUpperCase()];
+  if (factor === undefined) return `there is no unit '${unit}'`;
+  const bytes = Number(number) * factor;
+  if (bytes < MIN_MEMSIZE) return `less than ${MIN_MEMSIZE / MIB}M`;
+  if (!Number.isSafeInteger(bytes)) return 'more than any computer has';
+  return bytes % (4 * KIB) === 0 ? bytes : 'not a multiple of 4K';
 }
 
 /** A list such as 1,3 or 0-2, without repetition. undefined: rejected. */
@@ -209,7 +218,7 @@ function applyOption(options: AcrnDmOptions, notices: string[], key: string, val
     case 'r': options.ramdisk = value; notices.push(`SW_LOAD: get ramdisk path ${value}`); return;
     case 'm': {
       const bytes = parseMemsize(value);
-      if (bytes === undefined) throw errx(`invalid memsize '${value}'`);
+      if (typeof bytes === 'string') throw errx(`invalid memsize '${value}': ${bytes}; ${MEMSIZE_ACCEPTED}`);
       options.memoryBytes = bytes;
       return;
     }

@@ -136,7 +136,7 @@ function Form({ first, nuc, editing }: { first: VmForm; nuc: NucInfo; editing?: 
             </Section>
             <Section title="Advanced">
               <Group grow align="flex-start">
-                <Select label="CPU model" description="What CPUID tells the guest" allowDeselect={false} data={CPU_MODELS} value={form.cpuModel} onChange={(value) => set('cpuModel', (value ?? 'nuc') as VmForm['cpuModel'])} comboboxProps={{ shadow: 'md' }} />
+                <Select label="CPU model" description="Which instructions the guest's CPU has" allowDeselect={false} data={CPU_MODELS} value={form.cpuModel} onChange={(value) => set('cpuModel', (value ?? 'nuc') as VmForm['cpuModel'])} comboboxProps={{ shadow: 'md' }} />
                 <TextInput label="UUID" description="Chooses the VM's slot in the hypervisor" value={form.uuid} onChange={({ currentTarget }) => set('uuid', currentTarget.value)} error={errorOf('uuid')} classNames={{ input: 'mono' }} spellCheck={false} />
               </Group>
               <Switch mt="md" label="ACPI tables" description="Power button, CPU and device tables for the guest" checked={form.acpi} onChange={({ currentTarget }) => set('acpi', currentTarget.checked)} />

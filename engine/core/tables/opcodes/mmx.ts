@@ -4,10 +4,11 @@
  * @spec  SDM vol. 2, the instructions' pages; vol. 1 chapter 9; appendix A (N, P, Q operands)
  * @cover #Y all of them but the conversions between MMX and XMM registers, which are rows of sse.ts and sse_convert.ts
  */
+import type { CoreFeature } from '../features.ts';
 import type { OpcodeFamily, OpcodeRow } from '../opcode_row.ts';
 
 /** Rows of the plain shape `mm, mm/m64`. */
-const plain = (feature: string, map: string, ops: Record<string, string>): OpcodeRow[] =>
+const plain = (feature: CoreFeature, map: string, ops: Record<string, string>): OpcodeRow[] =>
   Object.entries(ops).map(([op, opcode]) => ({ op: `${op}_MMX`, encoding: `NP ${map} ${opcode} /r`, operands: 'Pq,Qq', feature }));
 
 const shiftImmediate = (op: string, opcode: string, digit: number): OpcodeRow =>

@@ -3,9 +3,10 @@
  *
  * @spec  SDM vol. 2, opcode maps in appendix A. The MMX forms of the same mnemonics are rows of mmx.ts.
  */
+import type { CoreFeature } from '../features.ts';
 import type { OpcodeFamily, OpcodeRow } from '../opcode_row.ts';
 
-const row = (op: string, encoding: string, feature: string, operands = 'Vx,Wx'): OpcodeRow => ({ op, encoding, operands, feature });
+const row = (op: string, encoding: string, feature: CoreFeature, operands = 'Vx,Wx'): OpcodeRow => ({ op, encoding, operands, feature });
 
 export const sseInteger: OpcodeFamily = {
   family: 'sse_integer',

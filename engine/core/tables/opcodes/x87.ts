@@ -9,7 +9,8 @@ import type { OpcodeFamily, OpcodeRow } from '../opcode_row.ts';
 
 /** One row for each digit that is given an Op: 'D8 !11:/0' and on. */
 const memory = (escape: string, digits: ReadonlyArray<readonly [op: string, operands: string] | null>): OpcodeRow[] =>
-  digits.flatMap((row, digit) => (row === null ? [] : [{ op: row[0], encoding: `${escape} !11:/${digit}`, operands: row[1] }]));
+  digits.flatMap((row, digit) => (row === null ? []
+    : [{ op: row[0], encoding: `${escape} !11:/${digit}`, operands: row[1], ...(row[0].startsWith('FISTTP') ? { feature: 'sse3' } : {}) } as const]));
 
 /** One row for each group of eight register forms, C0+i to F8+i. */
 const stack = (escape: string, groups: ReadonlyArray<readonly [op: string, operands: string] | null>): OpcodeRow[] =>
@@ -38,13 +39,13 @@ export const x87: OpcodeFamily = {
       FD: 'FSCALE', FE: 'FSIN', FF: 'FCOS',
     }),
     ...memory('DA', eight('FARITH_I32', 'Md')),
-    ...stack('DA', Array.from({ length: 4 }, () => ['FCMOVCC', 'ST0,STi'] as const)).map((r) => ({ ...r, feature: 'cmov' })),
+    ...stack('DA', Array.from({ length: 4 }, () => ['FCMOVCC', 'ST0,STi'] as const)).map((r) => ({ ...r, feature: 'cmov' as const })),
     ...single('DA', { E9: 'FUCOMPP' }),
     ...memory('DB', [['FILD_M32', 'Md'], ['FISTTP_M32', 'Md'], ['FIST_M32', 'Md'], ['FIST_M32', 'Md'], null, ['FLD_M80', 'Mt'], null,
       ['FSTP_M80', 'Mt']]),
-    ...stack('DB', Array.from({ length: 4 }, () => ['FCMOVCC', 'ST0,STi'] as const)).map((r) => ({ ...r, feature: 'cmov' })),
+    ...stack('DB', Array.from({ length: 4 }, () => ['FCMOVCC', 'ST0,STi'] as const)).map((r) => ({ ...r, feature: 'cmov' as const })),
     ...single('DB', { E0: 'FNENI', E1: 'FNDISI', E2: 'FNCLEX', E3: 'FNINIT', E4: 'FNSETPM' }),
-    ...stack('DB', [null, null, null, null, null, ['FUCOMI', 'ST0,STi'], ['FCOMI', 'ST0,STi']]).map((r) => ({ ...r, feature: 'cmov' })),
+    ...stack('DB', [null, null, null, null, null, ['FUCOMI', 'ST0,STi'], ['FCOMI', 'ST0,STi']]).map((r) => ({ ...r, feature: 'cmov' as const })),
     ...memory('DC', eight('FARITH_M64', 'Mfq')),
     ...stack('DC', eight('FARITH_STI', 'STi,ST0')),
     ...memory('DD', [['FLD_M64', 'Mfq'], ['FISTTP_M64', 'Mq'], ['FST_M64', 'Mfq'], ['FST_M64', 'Mfq'], ['FRSTOR', 'M'], null, ['FNSAVE', 'M'],
@@ -58,6 +59,6 @@ export const x87: OpcodeFamily = {
       ['FBSTP', 'Mt'], ['FISTP_M64', 'Mq']]),
     ...stack('DF', [['FFREEP', 'STi'], ['FXCH', 'STi'], ['FST_STI', 'STi'], ['FST_STI', 'STi']]),
     ...single('DF', { E0: 'FNSTSW_AX' }),
-    ...stack('DF', [null, null, null, null, null, ['FUCOMI', 'ST0,STi'], ['FCOMI', 'ST0,STi']]).map((r) => ({ ...r, feature: 'cmov' })),
+    ...stack('DF', [null, null, null, null, null, ['FUCOMI', 'ST0,STi'], ['FCOMI', 'ST0,STi']]).map((r) => ({ ...r, feature: 'cmov' as const })),
   ],
 };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { S } from '../../../../core/gen/state.ts';
 import { MockClock, MockCore, mockShared, mockVm } from '../../../mock.ts';
+import { featuresOf } from './cpuid_models.ts';
 import { acceptIntr } from './vlapic_delivery.ts';
 import { Vcpu } from './vcpu.ts';
 import { vmexitHandler } from './vmexit.ts';
@@ -20,6 +21,16 @@ function machine(pcpus = [0], vcpuId = 0) {
   vcpu.vlapic.mmioWrite(0xf0, 4, 0x1ff);
   return { shared, vm, clock, core, vcpu, lines, events, stop };
 }
+
+test.each(['v1', 'v2', 'nuc'] as const)('a vCPU of model %s makes its core a CPU of that model', (model) => {
+  const shared = mockShared();
+  const core = new MockCore(shared, 0);
+  const vm = mockVm(shared);
+  vm.config.cpuModel = model;
+  const vcpu = new Vcpu(vm, 0, core, shared, { pcpuId: 0, tscKhz: 2_000_000, timeNs: () => 0, cpuNs: () => 0, log: () => {}, random: () => 0n });
+  expect(core.offered).toEqual(featuresOf(model));
+  for (const feature of core.offered) expect(vcpu.cpuid.has(feature)).toBe(true);
+});
 
 test('an interrupt is injected when RFLAGS.IF is set, otherwise a window is asked for', () => {
   const { shared, core, vcpu, events, stop } = machine();

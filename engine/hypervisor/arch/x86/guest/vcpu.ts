@@ -15,6 +15,7 @@ import { IoeventfdMatcher } from '../../../dm/ioeventfd.ts';
 import { IoRequestPort } from '../../../dm/io_req.ts';
 import { PortShortcutMatcher } from '../../../dm/port_shortcuts.ts';
 import { VCPU, type HvShared } from '../../../shared.ts';
+import { featuresOf } from './cpuid_models.ts';
 import { CR4_GUEST_HOST_MASK, CR0_GUEST_HOST_MASK, type CrPort } from './virtual_cr.ts';
 import { EXIT, exitName } from './exit_reasons.ts';
 import { INTR_INFO_VALID, NMI_EVENT, externalInterrupt, type EntryEvent } from './virq.ts';
@@ -123,6 +124,7 @@ export class Vcpu implements VlapicPort, MsrPort, CrPort {
     this.ioeventfd = new IoeventfdMatcher(shared, vm.config.slot);
     this.ports = new PortShortcutMatcher(shared, vm.config.slot);
     this.#cpuBaseNs = host.cpuNs();
+    core.offer(featuresOf(vm.config.cpuModel));
     this.reset();
     core.view.setBigUint64(S.INSTRUCTIONS, 0n, true);
   }

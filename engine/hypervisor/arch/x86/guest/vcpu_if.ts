@@ -1,7 +1,11 @@
+import type { Feature } from '../../../../core/tables/features.ts';
+
 /** What the vCPU needs of the CPU core; core/core.ts has it, tests have a fake. */
 export interface VcpuCore {
   /** The pCPU block: architectural state at the offsets of core/gen/state.ts. */
   readonly view: DataView;
+  /** Makes it a CPU with these features; reset() keeps them. */
+  offer(features: Iterable<Feature>): void;
   reset(): void;
   run(budget: number): number;
   flags(): number;

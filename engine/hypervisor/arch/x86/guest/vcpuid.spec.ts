@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
-import { FEATURES, OFFERED, featuresOf } from './cpuid_models.ts';
+import { FEATURES } from '../../../../core/tables/features.ts';
+import { OFFERED, featuresOf } from './cpuid_models.ts';
 import { Vcpuid, type CpuidContext } from './vcpuid.ts';
 
 const context: CpuidContext = { apicId: 1, vcpuCount: 3, osxsave: false, limitCpuid: false, xdDisable: false };

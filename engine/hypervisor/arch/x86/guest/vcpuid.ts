@@ -6,7 +6,8 @@
  *         in ACRN, agrees with the SDM's "core crystal clock". No Hyper-V leaves. A family 6 model 142 signature without
  *         AVX: the core has none.
  */
-import { BRAND, FEATURES, featuresOf, type CpuModel } from './cpuid_models.ts';
+import { FEATURES } from '../../../../core/tables/features.ts';
+import { BRAND, featuresOf, type CpuModel } from './cpuid_models.ts';
 
 export interface CpuidResult { eax: number; ebx: number; ecx: number; edx: number }
 

@@ -1,0 +1,55 @@
+// Generated from engine/core/tables by `npm run build:core`. Do not edit.
+
+// Masks of engine/core/tables/features.ts.
+export const FEATURE_FPU: u64 = 0x1;
+export const FEATURE_VME: u64 = 0x2;
+export const FEATURE_DE: u64 = 0x4;
+export const FEATURE_PSE: u64 = 0x8;
+export const FEATURE_TSC: u64 = 0x10;
+export const FEATURE_MSR: u64 = 0x20;
+export const FEATURE_PAE: u64 = 0x40;
+export const FEATURE_MCE: u64 = 0x80;
+export const FEATURE_CX8: u64 = 0x100;
+export const FEATURE_SEP: u64 = 0x200;
+export const FEATURE_PGE: u64 = 0x400;
+export const FEATURE_CMOV: u64 = 0x800;
+export const FEATURE_CLFSH: u64 = 0x1000;
+export const FEATURE_MMX: u64 = 0x2000;
+export const FEATURE_FXSR: u64 = 0x4000;
+export const FEATURE_SSE: u64 = 0x8000;
+export const FEATURE_SSE2: u64 = 0x10000;
+export const FEATURE_SSE3: u64 = 0x20000;
+export const FEATURE_PCLMULQDQ: u64 = 0x40000;
+export const FEATURE_MONITOR: u64 = 0x80000;
+export const FEATURE_SSSE3: u64 = 0x100000;
+export const FEATURE_CX16: u64 = 0x200000;
+export const FEATURE_PCID: u64 = 0x400000;
+export const FEATURE_SSE4_1: u64 = 0x800000;
+export const FEATURE_SSE4_2: u64 = 0x1000000;
+export const FEATURE_MOVBE: u64 = 0x2000000;
+export const FEATURE_POPCNT: u64 = 0x4000000;
+export const FEATURE_AES: u64 = 0x8000000;
+export const FEATURE_XSAVE: u64 = 0x10000000;
+export const FEATURE_RDRAND: u64 = 0x20000000;
+export const FEATURE_FSGSBASE: u64 = 0x40000000;
+export const FEATURE_BMI1: u64 = 0x80000000;
+export const FEATURE_SMEP: u64 = 0x100000000;
+export const FEATURE_BMI2: u64 = 0x200000000;
+export const FEATURE_INVPCID: u64 = 0x400000000;
+export const FEATURE_RDSEED: u64 = 0x800000000;
+export const FEATURE_ADX: u64 = 0x1000000000;
+export const FEATURE_SMAP: u64 = 0x2000000000;
+export const FEATURE_CLFLUSHOPT: u64 = 0x4000000000;
+export const FEATURE_CLWB: u64 = 0x8000000000;
+export const FEATURE_SHA: u64 = 0x10000000000;
+export const FEATURE_UMIP: u64 = 0x20000000000;
+export const FEATURE_RDPID: u64 = 0x40000000000;
+export const FEATURE_XSAVEOPT: u64 = 0x80000000000;
+export const FEATURE_LAHF: u64 = 0x100000000000;
+export const FEATURE_LZCNT: u64 = 0x200000000000;
+export const FEATURE_SYSCALL: u64 = 0x400000000000;
+export const FEATURE_PAGE1GB: u64 = 0x800000000000;
+export const FEATURE_RDTSCP: u64 = 0x1000000000000;
+/** For each of CR4's first CR4_BITS bits the features of which it needs one; 0: it is reserved. */
+export const CR4_FEATURES: usize = memory.data<u64>([0x2, 0x2, 0x10, 0x4, 0x8, 0x40, 0x80, 0x400, 0xffffffffffffffff, 0x4000, 0x8000, 0x20000000000, 0x0, 0x0, 0x0, 0x0, 0x40000000, 0x400000, 0x10000000, 0x0, 0x100000000, 0x2000000000], 16);
+export const CR4_BITS: usize = 22;
