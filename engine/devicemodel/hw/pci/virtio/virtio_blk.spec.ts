@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { BlockBackend } from '../../../backends_if.ts';
 import { md5 } from './md5.ts';
@@ -30,6 +31,25 @@ class MemoryDisk implements BlockBackend {
   async flush(): Promise<void> { this.calls.push('flush'); }
   async discard(offset: number, length: number): Promise<void> { this.calls.push(`discard ${offset} ${length}`); }
   async close(): Promise<void> { this.calls.push('close'); }
+}
+
+/** A disk whose transfers are over at once, unless `slow` says that the long way is to be taken. */
+class QuickDisk extends MemoryDisk {
+  slow: () => boolean = () => false;
+  readAtOnce(offset: number, into: readonly Uint8Array[]): boolean {
+    if (this.slow()) return false;
+    this.calls.push(`read at once ${offset}`);
+    let at = offset;
+    for (const piece of into) { piece.set(this.bytes.subarray(at, at + piece.length)); at += piece.length; }
+    return true;
+  }
+  writeAtOnce(offset: number, from: readonly Uint8Array[]): boolean {
+    if (this.slow()) return false;
+    this.calls.push(`write at once ${offset}`);
+    let at = offset;
+    for (const piece of from) { this.bytes.set(piece, at); at += piece.length; }
+    return true;
+  }
 }
 
 const settle = async () => { for (let i = 0; i < 20; i++) await Promise.resolve(); };
@@ -111,6 +131,68 @@ test('an unknown request ends with status 2; the barrier flag is ignored', async
   const { driver } = await setUp();
   expect((await request(driver, 99, 0, [])).status).toBe(2);
   expect((await request(driver, 0x8000_0000, 0, [{ gpa: 0x4_0000, length: 512, write: true }])).status).toBe(0);
+});
+
+test('what the backend does at once is complete when the kick returns; a writethru disk flushes first', async () => {
+  const back = await setUp('/disk.img,writeback', new QuickDisk(64));
+  back.disk.bytes.fill(0x77, 512, 1024);
+  back.driver.queues[0].add([header(back.driver, 0x2_1000, 0, 1), { gpa: 0x4_0000, length: 512, write: true }, STATUS]);
+  back.driver.kick(0);
+  expect(back.driver.queues[0].returned()).toMatchObject([{ length: 513 }]);
+  expect(back.driver.get(0x4_0000, 512).every((byte) => byte === 0x77)).toBe(true);
+  expect((await request(back.driver, 1, 64, [back.driver.put(0x3_0000, new Uint8Array(512))])).status).toBe(1);
+  const through = await setUp('/disk.img', new QuickDisk(64));
+  through.driver.queues[0].add([header(through.driver, 0x2_1000, 1, 2), through.driver.put(0x3_0000, new Uint8Array(512)), STATUS]);
+  through.driver.kick(0);
+  expect(through.driver.queues[0].returned()).toEqual([]);
+  await settle();
+  expect(through.driver.queues[0].returned()).toMatchObject([{ length: 1 }]);
+  expect(through.disk.calls).toEqual(['write at once 1024', 'flush']);
+});
+
+test('of many transfers at once eight are done in one go, the others after this thread\'s other promises', async () => {
+  const { driver } = await setUp('/disk.img,writeback', new QuickDisk(64));
+  driver.queues[0].setDesc(0, 0x2_1000, 16, 1, 1);
+  driver.queues[0].setDesc(1, 0x4_0000, 513, 2, 0);
+  header(driver, 0x2_1000, 0, 0);
+  for (let i = 0; i < 20; i++) driver.queues[0].offer(0);
+  driver.kick(0);
+  expect(driver.queues[0].returned()).toHaveLength(8);
+  await settle();
+  expect(driver.queues[0].returned()).toHaveLength(12);
+});
+
+test('any layout of descriptors moves the same bytes, at once or not', async () => {
+  const { driver, disk } = await setUp('/disk.img,writeback', new QuickDisk(64));
+  const quick = disk as QuickDisk;
+  await fc.assert(fc.asyncProperty(
+    fc.boolean(), fc.boolean(), fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 4 }), fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 12 }), fc.integer({ min: 0, max: 255 }),
+    async (write, slow, sector, sectors, cuts, seed) => {
+      quick.slow = () => slow;
+      const length = sectors * 512;
+      const data = Uint8Array.from({ length }, (_, i) => (seed + i * 7) & 0xff);
+      const before = disk.bytes.slice();
+      driver.memory.bytes.fill(0xcc, 0x4_0000, 0x5_0000);
+      if (write) driver.put(0x4_0000, data);
+      else disk.bytes.set(data, sector * 512);
+      // A read's status byte lies in a descriptor of its data.
+      const bytes = write ? length : length + 1;
+      const pieces: Array<{ gpa: number; length: number; write: boolean }> = [];
+      for (let at = 0, n = 0; at < bytes; n += 1) {
+        const count = Math.min(cuts[n] ?? bytes, bytes - at);
+        pieces.push({ gpa: 0x4_0000 + at, length: count, write: !write });
+        at += count;
+      }
+      driver.queues[0].add([header(driver, 0x2_1000, write ? 1 : 0, sector), ...pieces, ...(write ? [STATUS] : [])]);
+      driver.kick(0);
+      if (slow) await settle();
+      expect(driver.queues[0].returned()).toMatchObject([{ length: write ? 1 : length + 1 }]);
+      expect(driver.memory.bytes[write ? STATUS.gpa : 0x4_0000 + length]).toBe(0);
+      expect(driver.get(0x4_0000, length)).toEqual(data);
+      expect(driver.memory.bytes[0x4_0001 + length]).toBe(0xcc);
+      before.set(data, sector * 512);
+      expect(disk.bytes).toEqual(before);
+    }), { numRuns: 200, seed: 11 });
 });
 
 test('GET_ID returns ACRN-- and six bytes of the options\' MD5', async () => {
