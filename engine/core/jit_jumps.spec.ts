@@ -68,6 +68,31 @@ describe.each([['in one function with what they lead to', 24], ['from function t
     expect(m.gpr(0)).toBe(64n * 50n * (5n + 9n));
   });
 
+  // again: call CALLED; xchg r9,r10; mov [r8],r9; mov ecx,flushes; inner: mov cr3,r11; dec ecx; jnz inner; dec rbp; jnz again; hlt
+  test.each([2045, 2046, 2047, 2048, 4094, 4095])('lead to what is mapped there now after %i flushes: keys come again for slots, never for pages', (flushes) => {
+    const count = Buffer.alloc(4);
+    count.writeUInt32LE(flushes);
+    const again = (call: string, back: string): Buffer => withCalled(`${call} 4d87d1 4d8908 b9${count.toString('hex')} 410f22db ffc9 75f8 48ffcd 75${back} f4`);
+    for (const code of [again('e8fb0f0000', 'e3'), again('ffd3', 'e6')]) {
+      const m = both(code, (on) => { twoPages(on); on.setGpr(5, 40n); });
+      expect(m.gpr(0)).toBe(20n * (5n + 9n));
+    }
+  });
+
+  test('go on where they should when all keys are used up: the functions are forgotten', () => {
+    const m = both(withCalled('ffd3 e8f90f0000 48ffcd 75f4 f4'), (on) => {
+      on.setGpr(5, 40_000n);
+      if (on.core.jit === undefined) return;
+      do on.core.run(10_000); while (on.core.jit.statistics.functions === 0);
+      expect(on.core.jit.statistics.flushes).toBe(0);
+      on.core.setU32(J.KEYS_SPENT, 1);
+      on.core.syncAfterStateWrite();
+    });
+    expect(m.gpr(0)).toBe(400_000n);
+    expect(m.core.jit!.statistics.flushes).toBe(1);
+    expect(m.core.u32(J.KEYS_SPENT)).toBe(0);
+  });
+
   test('that lead to the same places again and again stay in compiled code', () => {
     const m = both(withCalled('ffd3 e8f90f0000 48ffcd 75f4 f4'), (on) => { on.setGpr(5, 40_000n); });
     expect(m.gpr(0)).toBe(400_000n);

@@ -17,7 +17,7 @@ import {
 } from './flags';
 import { execute } from './gen/dispatch';
 import { PAGE_GENERATION_BASE, RAM_BASE, S_BLOCK_RIP, S_CUR_OP, S_FLAGS, S_INSTRUCTIONS, S_LEAVE_BLOCK, S_MMU_CONTEXT, S_RIP } from './gen/state';
-import { forgetJumps, knownJump, rememberJump } from './jump_cache';
+import { forgetJumps, knownJump, rememberJump, rememberPage, renewKeys } from './jump_cache';
 import { peekFetchAddress, shadowAccess } from './mmu';
 import { CONTEXT_ALIGNED, canonical, walk, walkGlobal, walkGpa, walkLarge, walkRights } from './paging';
 import { recLength, recOffset, recOp } from './record';
@@ -25,7 +25,7 @@ import { SHADOW_OFF, shadowing } from './shadow';
 import { addFloat, divFloat, mulFloat, sqrtFloat, subFloat } from './sse/arithmetic';
 import { signal } from './sse/mxcsr';
 import { syncAlignmentCheck } from './sync';
-import { E_ADDEND, E_EXEC, entryOf, fillTlb, tlb } from './tlb';
+import { E_ADDEND, E_EXEC, entryOf, fillTlb, isGlobal, tlb } from './tlb';
 import { recallWalk, rememberWalk } from './walk_cache';
 
 /** Calls a function of the table of compiled code: (cpu, rip, entry). */
@@ -134,8 +134,10 @@ function codeAt(target: u64): usize {
   return shadowing == SHADOW_OFF ? translateQuietly(target, 1, ACCESS_FETCH) : 0;
 }
 
-/** Whether the code page at a wasm address is the one at a linear address. */
-export function isMapped(linearPage: u64, page: usize): u32 { return u32(codeAt(linearPage) == page); }
+/** Whether the code page at a wasm address is the one at a linear address, and will be until PAGE_KEY changes. */
+export function isMapped(linearPage: u64, page: usize): u32 {
+  return u32(codeAt(linearPage) == page && rememberPage(linearPage, isGlobal(entryOf(tlb, linearPage))));
+}
 
 /**
  * Slot of the jump cache for a jump to `target`, which did not have it; 0: the run loop must go on there.
@@ -148,7 +150,7 @@ export function findJump(target: u64): usize {
   const generation = load<u32>(entry, 12);
   const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
   if (load<u32>(generationAt) != generation) return 0;
-  return rememberJump(target, load<u32>(entry, 8), generation, generationAt);
+  return rememberJump(target, isGlobal(entryOf(tlb, target)), load<u32>(entry, 8), generation, generationAt);
 }
 
 function translateQuietly(gva: u64, size: u32, access: u32): usize {
@@ -344,11 +346,12 @@ export function promoteEntry(block: usize, at: usize, modeWord: u32, rip: u64): 
   if (load<u32>(slot) != <u32>at || load<u32>(slot, 4) != modeWord || load<u32>(slot, 12) != generation) {
     setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
   }
-  rememberJump(rip, compiledCode(block), generation, load<u32>(block, B_GENERATION_AT));
+  const e = entryOf(tlb, rip);
+  rememberJump(rip, load<u64>(e, E_EXEC) == (rip & ~0xfff) && isGlobal(e), compiledCode(block), generation, load<u32>(block, B_GENERATION_AT));
 }
 
 /** Forgets all compiled code of this pCPU. The blocks must be dropped as well. */
 export function forgetEntries(): void {
   memory.fill(cpu + J_ENTRIES, 0, ENTRY_SLOTS << 4);
-  forgetJumps();
+  renewKeys();
 }

@@ -12,7 +12,7 @@
  * @differ A switch of PCID drops all but global pages; walk_cache.ts has them again soon.
  */
 import { cpu } from './cpu';
-import { forgetJumps } from './jump_cache';
+import { forgetJumps, forgetJumpsTo, forgetLocalJumps } from './jump_cache';
 import { CONTEXT_ALIGNED } from './paging';
 import { PAGE_CODE_BASE, RAM_BASE, S_MMU_CONTEXT, TLB_OFFSET } from './gen/state';
 
@@ -38,8 +38,11 @@ const LIST_OFFSET: usize = 0x2_8000;
 /** Table of the current context. */
 export let tlb: usize = 0;
 let listed: u32 = 0;
-/** True once a large-page translation was cached: INVLPG then has to drop every entry of that page. */
-let largeCached: bool = false;
+/** A bit for every 64th region of 1 GiB of which a large page's translation was cached: INVLPG then has to drop every entry of that page. */
+let largeRegions: u64 = 0;
+
+// @ts-ignore: decorator
+@inline function regionBit(gva: u64): u64 { return <u64>1 << ((gva >> 30) & 63); }
 
 /** Selects the table by MMU_CONTEXT; called by syncState. */
 // @ts-ignore: decorator
@@ -54,6 +57,10 @@ let largeCached: bool = false;
 
 // @ts-ignore: decorator
 @inline export function contextTable(context: u32): usize { return cpu + TLB_OFFSET + <usize>context * TLB_CONTEXT_SIZE; }
+
+/** Whether the page, which is cached for execution, is global. */
+// @ts-ignore: decorator
+@inline export function isGlobal(e: usize): bool { return !(load<u32>(e, E_INFO) & INFO_LOCAL); }
 
 /** Caches page -> wasmPage with the given tags allowed; keeps tags of the same page that are there already. */
 export function fillTlb(context: u32, page: u64, wasmPage: usize, read: bool, write: bool, exec: bool, global: bool, large: bool): void {
@@ -76,7 +83,7 @@ export function fillTlb(context: u32, page: u64, wasmPage: usize, read: bool, wr
   if (read) store<u64>(e, page, E_READ);
   if (write) store<u64>(e, page, E_WRITE);
   if (exec) store<u64>(e, page, E_EXEC);
-  if (large) { info &= ~INFO_SMALL; largeCached = true; } else info |= INFO_SMALL;
+  if (large) { info &= ~INFO_SMALL; largeRegions |= regionBit(page); } else info |= INFO_SMALL;
   if (global) {
     info &= ~INFO_LOCAL;
   } else {
@@ -108,7 +115,8 @@ function track(e: usize): void {
 export function dropTracked(list: usize, code: bool): void {
   const count = load<u32>(list);
   store<u32>(list, 0);
-  countFlush();
+  tlbEpoch++;
+  forgetJumps();
   if (tracked != list || count > MOST_TRACKED) {
     tracked = list;
     flushTlbEntries();
@@ -132,18 +140,14 @@ export function dropTracked(list: usize, code: bool): void {
 /** Counts flushes of any kind: a block chain that has seen the same count may skip re-translating its page. */
 export let tlbEpoch: u32 = 0;
 
-function countFlush(): void {
-  tlbEpoch++;
-  forgetJumps();
-}
-
 /** Drops everything, global pages included. */
 export function flushTlbEntries(): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS);
   memory.fill(contextTable(CONTEXT_ALIGNED), 0xff, TLB_CONTEXT_SIZE);
   listed = 0;
-  largeCached = false;
-  countFlush();
+  largeRegions = 0;
+  tlbEpoch++;
+  forgetJumps();
 }
 
 /** Drops all but global pages: MOV CR3. */
@@ -155,13 +159,14 @@ export function flushTlbLocal(): void {
     store<u32>(e, info | INFO_UNLISTED, E_INFO);
   }
   listed = 0;
-  countFlush();
+  tlbEpoch++;
+  forgetLocalJumps();
 }
 
 /** Drops the page of gva in every context, global or not: INVLPG. A large page is dropped whole. */
 export function flushTlbPage(gva: u64): void {
   const page = gva & ~0xfff;
-  countFlush();
+  tlbEpoch++;
   let large = false;
   for (let c: u32 = 0; c <= TLB_CONTEXTS; c++) {
     const e = entryOf(contextTable(c == TLB_CONTEXTS ? CONTEXT_ALIGNED : c), page);
@@ -172,7 +177,11 @@ export function flushTlbPage(gva: u64): void {
     if (!(load<u32>(e, E_INFO) & INFO_SMALL)) large = true;
     dropEntry(e);
   }
-  if (!large || !largeCached) return;
+  if (!large || !(largeRegions & regionBit(gva))) {
+    forgetJumpsTo(gva);
+    return;
+  }
+  forgetJumps();
   const region = gva >> 30;
   dropRegion(cpu + TLB_OFFSET, TLB_CONTEXT_SIZE * <usize>TLB_CONTEXTS, region);
   dropRegion(contextTable(CONTEXT_ALIGNED), TLB_CONTEXT_SIZE, region);

@@ -246,6 +246,7 @@ export class JitCompiler {
    * has just ended here. Only while no compiled code is on the stack.
    */
   poll(ended: boolean): void {
+    if (this.#view.getUint32(this.#pcpu + J.KEYS_SPENT, true) !== 0) this.flush();
     this.#readNotes();
     const link = this.#link;
     if (link === undefined) return;

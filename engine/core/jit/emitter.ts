@@ -125,7 +125,7 @@ export class Emitter {
     this.#newGlobal = newGlobal;
   }
 
-  /** Global in which the function keeps where it knows a page to be mapped: linear address ^ J.JUMP_KEY. */
+  /** Global in which the function keeps where it knows a page to be mapped: linear address ^ J.PAGE_KEY. */
   pageGlobal(page: number): number {
     let global = this.#pageGlobals.get(page);
     if (global === undefined) this.#pageGlobals.set(page, global = this.#newGlobal());

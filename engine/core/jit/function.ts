@@ -273,7 +273,7 @@ const THERE = L.W0;
 
 /**
  * Pushes 1 unless a page is mapped, for execution, so many pages from PAGE, and its code is what it was; its address goes to THERE.
- * That it is mapped there is asked once, and again when the key of the jump cache has changed.
+ * That it is mapped there is asked once, and again when PAGE_KEY has changed.
  */
 function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; readonly generation: number }, distance: number): void {
   const { code } = e;
@@ -281,7 +281,7 @@ function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; 
   code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
   e.wrap();
   code.tee(THERE);
-  code.get(L.CPU).memory(O.I64_LOAD, J.JUMP_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
+  code.get(L.CPU).memory(O.I64_LOAD, J.PAGE_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
   code.get(THERE).i32(page | 0).call(e.helpers.isMapped).if(I32);
   code.get(L.W1).setGlobal(known).i32(0).else().i32(1).end();
   code.else().i32(0).end();

@@ -25,10 +25,15 @@ export const J = {
   NOTES: 0x18_8000,
   /** u32 the status flags that are no lazy ones, from one compiled function to the next. */
   STATUS: 0xf30,
-  /** u64 in whose bits 48 to 62 is what linear addresses in the jump cache are combined with (assembly/jump_cache.ts). */
+  /** u64 each: what linear addresses in the jump cache, and of pages that functions know, are combined with (assembly/jump_cache.ts). */
   JUMP_KEY: 0xf28,
+  PAGE_KEY: 0xf38,
+  /** u32, 1: the keys are used up, and all functions have to be forgotten. */
+  KEYS_SPENT: 0xf34,
   /** The jump cache, 64 KiB: u64 linear address ^ key, u32 as in the table of entries, u32 generation of the page, u32 where that is counted. */
   JUMPS: 0x1d_0000,
+  /** Pages that the keys may be in use for, 8 KiB. */
+  KNOWN_PAGES: 0x1e_0000,
   /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
   WALKS: 0x19_0000,
   PCID_EPOCHS: 0x1a_0000,
