@@ -18,8 +18,8 @@ const J_PAGE_KEY: usize = 0xf38;
 const J_KEYS_SPENT: usize = 0xf34;
 const J_JUMPS: usize = 0x1d_0000;
 /** One byte for each of the pages that lie so many pages apart, the supervisor's and then the user's: low byte of the count at which one of them came to be known. */
-const J_KNOWN_PAGES: usize = 0x1e_0000;
-const JUMP_SLOTS: usize = 0x800;
+const J_KNOWN_PAGES: usize = 0x1f_0000;
+const JUMP_SLOTS: usize = 0x1000;
 const SLOT_SIZE_LOG2: usize = 5;
 const KNOWN_PAGES: usize = 0x1000;
 
@@ -46,7 +46,7 @@ const FLAT32: u32 = MODE_CS32 | MODE_SS32 | MODE_PROTECTED | MODE_FLAT;
 // @ts-ignore: decorator
 @inline function slotOf(target: u64): usize {
   const at = <u32>target;
-  return cpu + J_JUMPS + (<usize>((at ^ (at >> 8)) & <u32>(JUMP_SLOTS - 1)) << SLOT_SIZE_LOG2);
+  return cpu + J_JUMPS + (<usize>((at ^ (at >> 12)) & <u32>(JUMP_SLOTS - 1)) << SLOT_SIZE_LOG2);
 }
 
 // @ts-ignore: decorator

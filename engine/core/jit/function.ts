@@ -443,7 +443,7 @@ function goOn(out: Code, helpers: Helpers, functionType: number): void {
   const nowhere = out.depth;
   const found = L.T0; const slot = L.T1;
   out.get(L.LEFT).i32(31).op(O.I32_SHR_U).get(L.CPU).memory(O.I32_LOAD16_U, S.EVENT_FLAGS).op(O.I32_OR).unlikely().brIf(nowhere);
-  out.get(L.TARGET).op(O.I32_WRAP).tee(slot).get(slot).i32(8).op(O.I32_SHR_U).op(O.I32_XOR).i32(JUMP_SLOTS - 1).op(O.I32_AND).i32(5).op(O.I32_SHL);
+  out.get(L.TARGET).op(O.I32_WRAP).tee(slot).get(slot).i32(12).op(O.I32_SHR_U).op(O.I32_XOR).i32(JUMP_SLOTS - 1).op(O.I32_AND).i32(5).op(O.I32_SHL);
   // Exclusive or, not comparison: V8 would load what it compares with memory twice.
   out.get(L.CPU).op(O.I32_ADD).tee(slot).memory(O.I64_LOAD, J.JUMPS).get(L.TARGET).op(O.I64_XOR).get(L.CPU).memory(O.I64_LOAD, J.JUMP_KEY).op(O.I64_XOR);
   out.get(slot).memory(O.I32_LOAD, J.JUMPS + 16).memory(O.I64_LOAD32_U, 0).get(slot).memory(O.I64_LOAD32_U, J.JUMPS + 12).op(O.I64_XOR).op(O.I64_OR);

@@ -30,10 +30,10 @@ export const J = {
   PAGE_KEY: 0xf38,
   /** u32, 1: the keys are used up, and all functions have to be forgotten. */
   KEYS_SPENT: 0xf34,
-  /** The jump cache, 64 KiB: u64 linear address ^ key, u32 as in the table of entries, u32 generation of the page, u32 where that is counted. */
+  /** The jump cache, 128 KiB: u64 linear address ^ key, u32 as in the table of entries, u32 generation of the page, u32 where that is counted. */
   JUMPS: 0x1d_0000,
   /** Pages that the keys may be in use for, 8 KiB. */
-  KNOWN_PAGES: 0x1e_0000,
+  KNOWN_PAGES: 0x1f_0000,
   /** What page walks have found, 64 KiB, and the epochs of PCIDs, 16 KiB (assembly/walk_cache.ts). */
   WALKS: 0x19_0000,
   PCID_EPOCHS: 0x1a_0000,
@@ -58,8 +58,8 @@ export const FN_BITS = 12;
 /** Places in the table. It never grows: V8 need not load its size. */
 export const MAX_FUNCTIONS = 1 << FN_BITS;
 
-/** Slots of the jump cache; the hash is (rip ^ rip >> 8) & (JUMP_SLOTS - 1). */
-export const JUMP_SLOTS = 0x800;
+/** Slots of the jump cache; the hash is (rip ^ rip >> 12) & (JUMP_SLOTS - 1). */
+export const JUMP_SLOTS = 0x1000;
 
 
 /** RIP is where to go on: no compiled code there, budget used up, or an event. */
