@@ -15,14 +15,13 @@ beforeAll(async () => { module = await loadCoreModule(); });
 const RAM_BYTES = 8 << 20;
 const TIMES = 60_000;
 const HLT = 12;
-const RCX = 1; const RDX = 2; const RBX = 3; const RSI = 6; const RDI = 7;
+const RCX = 1; const RDX = 2; const RBX = 3; const RSI = 6; const RDI = 7; const R9 = 9;
 const PAGE_END = DATA + 0x1000;
 
 interface Thread { code: string; registers: Record<number, bigint> }
 
 /** Runs the threads to their ends; the memory. */
-async function together(jit: 'off' | 'on', threads: readonly Thread[]): Promise<DataView> {
-  const memory = createMemory(RAM_BYTES);
+async function together(jit: 'off' | 'on', threads: readonly Thread[], memory = createMemory(RAM_BYTES)): Promise<DataView> {
   const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);
   const waiting = new Int32Array(new SharedArrayBuffer(4));
   const ends = threads.map(async ({ code, registers }, n) => {
@@ -52,6 +51,8 @@ const ADD_HIGH_OF_16 = '488b07 488b5708 4889c3 488d4a01 f0480fc70f 75eb ffce 75e
 // Both halves of the operand count alike, so that plain loads can tell a mixture of two values: the half that was read second
 // must not be older than the other, whichever is read first (SDM vol. 3, 9.2.2: loads are not reordered with loads).
 const HALVES = 3_000;
+/** CMPXCHG16B's exchanges follow each other at once: without a stop the halves are seldom seen apart. */
+const HALVES_OF_16 = 50_000;
 const DONE = DATA + 0x3000;
 const MIXED = DATA + 0x4000;
 const SET_DONE = 'c70601000000 f4'; // mov dword [rsi], 1; hlt
@@ -65,23 +66,34 @@ const CHECK_WORDS = '668b07 668b5f02 6639c3 7212 668b5f02 668b07 6639d8 7206';
 const CHECK_DOUBLEWORDS = '8b07 8b5f04 39c3 720f 8b5f04 8b07 39d8 7206'; // the same with eax, ebx and [rdi+4]
 const READ_WORDS = `${CHECK_WORDS} 833e00 74e3 f4 ${SET_MIXED}`; // cmp dword [rsi], 0; jz again; hlt
 const READ_DOUBLEWORDS = `${CHECK_DOUBLEWORDS} 833e00 74e9 f4 ${SET_MIXED}`;
+// again: mov rax, [rdi]; mov rdx, [rdi+8]; lea rbx, [rax+1]; lea rcx, [rdx+1]; lock cmpxchg16b [rdi]; jnz again; dec r9d; jnz again
+const COUNT_BOTH_QUADWORDS = `488b07 488b5708 488d5801 488d4a01 f0480fc70f 75ea 41ffc9 75e5 ${SET_DONE}`;
+const CHECK_QUADWORDS = '488b07 488b5f08 4839c3 7212 488b5f08 488b07 4839d8 7206'; // as above with rax, rbx and [rdi+8]
+const READ_QUADWORDS = `${CHECK_QUADWORDS} 833e00 74e3 f4 ${SET_MIXED}`;
 // again: lock add dword [rdi], 0x10001; (check); dec ecx; nop; jnz again; hlt
 const ADD_AND_READ_WORDS = `f0810701000100 ${CHECK_WORDS} ffc9 90 75dc f4 ${SET_MIXED}`;
 
-/** A pCPU that adds once to a doubleword across a page's end, on its own thread; what is in it after a while, and in the end. */
-async function addWhile(jit: 'off' | 'on', memory: WebAssembly.Memory, until: () => void): Promise<{ before: number; after: number }> {
+/** LOCKed instructions that add 1 to what is at [rdi], no single atomic of WebAssembly's. */
+const ADDING = [
+  ['a split LOCK', 'f0830701 90f4', PAGE_END - 2], //       lock add dword [rdi], 1; nop; hlt
+  ['LOCK CMPXCHG16B', 'f0480fc70f f4', DATA], //            lock cmpxchg16b [rdi]; hlt
+] as const;
+
+/** A pCPU that adds once, on its own thread; what is there after a while, and in the end. */
+async function addWhile(jit: 'off' | 'on', memory: WebAssembly.Memory, code: string, address: number, until: () => void): Promise<{ before: number; after: number }> {
   const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);
-  Buffer.from('f083070190f4', 'hex').forEach((b, i) => ram.setUint8(CODE + i, b)); // lock add dword [rdi], 1; nop; hlt
-  const work: AtomicsWork = { module, memory, pcpuId: 0, jit, at: CODE, registers: times(PAGE_END - 2), waiting: new Int32Array(new SharedArrayBuffer(4)), threads: 1 };
+  Buffer.from(code.replaceAll(' ', ''), 'hex').forEach((b, i) => ram.setUint8(CODE + i, b));
+  const registers = { [RDX]: 0n, [RBX]: 1n, [RCX]: 0n, [RDI]: BigInt(address) };
+  const work: AtomicsWork = { module, memory, pcpuId: 0, jit, at: CODE, registers, waiting: new Int32Array(new SharedArrayBuffer(4)), threads: 1 };
   const worker = new Worker(new URL('./atomics_test_worker.ts', import.meta.url), { workerData: work });
   const words = new Int32Array(memory.buffer);
   const left = once(worker, 'message');
   while (Atomics.load(words, layout.BUS_STOP / 4) === 0) await new Promise(setImmediate);
-  const before = ram.getUint32(PAGE_END - 2, true);
+  const before = ram.getUint32(address, true);
   until();
   expect(await left).toEqual([HLT]);
   await worker.terminate();
-  return { before, after: ram.getUint32(PAGE_END - 2, true) };
+  return { before, after: ram.getUint32(address, true) };
 }
 
 const times = (at: number): Record<number, bigint> => ({ [RCX]: BigInt(TIMES), [RDI]: BigInt(at), [RBX]: 1n });
@@ -125,8 +137,9 @@ describe.each(['off', 'on'] as const)('JIT %s: no thread loses another one\'s', 
     ['doublewords across a quadword\'s end', ADD_BOTH_DOUBLEWORDS, READ_DOUBLEWORDS, DATA + 4],
     ['doublewords across a page\'s end', ADD_BOTH_DOUBLEWORDS, READ_DOUBLEWORDS, PAGE_END - 4],
     ['exchanged doublewords across a quadword\'s end', EXCHANGE_BOTH_DOUBLEWORDS, READ_DOUBLEWORDS, DATA + 4],
+    ['the quadwords of CMPXCHG16B', COUNT_BOTH_QUADWORDS, READ_QUADWORDS, DATA],
   ])('plain loads never see one half of a LOCKed access without the other: %s', async (_, writer, reader, at) => {
-    const registers = { [RCX]: BigInt(HALVES), [RBX]: 0x1_0000_0001n, [RSI]: BigInt(DONE), [RDI]: BigInt(at), [RDX]: BigInt(MIXED) };
+    const registers = { [RCX]: BigInt(HALVES), [RBX]: 0x1_0000_0001n, [RSI]: BigInt(DONE), [RDI]: BigInt(at), [RDX]: BigInt(MIXED), [R9]: BigInt(HALVES_OF_16) };
     const ram = await together(jit, [{ code: writer, registers }, { code: reader, registers }]);
     expect(ram.getUint32(MIXED, true)).toBe(0);
   });
@@ -139,12 +152,12 @@ describe.each(['off', 'on'] as const)('JIT %s: no thread loses another one\'s', 
     expect(ram.getUint32(PAGE_END - 2, true)).toBe(4 * HALVES * 0x1_0001);
   });
 
-  test('a split LOCK asks a pCPU in guest code to leave it, and waits until it has', async () => {
+  test.each(ADDING)('%s asks a pCPU in guest code to leave it, and waits until it has', async (_, code, at) => {
     const memory = createMemory(RAM_BYTES);
     const words = new Int32Array(memory.buffer);
     const other = layout.PCPU_BASE + 2 * layout.PCPU_STRIDE;
     Atomics.store(words, (other + layout.PRESENT_OFFSET) / 4, 1);
-    const values = await addWhile(jit, memory, () => {
+    const values = await addWhile(jit, memory, code, at, () => {
       while (Atomics.load(words, (other + S.EVENT_FLAGS) / 4) === 0); // EVENT_CODE
       Atomics.store(words, (other + layout.PRESENT_OFFSET) / 4, 0);
     });
@@ -152,11 +165,37 @@ describe.each(['off', 'on'] as const)('JIT %s: no thread loses another one\'s', 
     expect([words[layout.BUS_STOP / 4], words[layout.BUS_LOCK / 4]]).toEqual([0, 0]);
   });
 
-  test('a split LOCK does not wait for a pCPU whose thread has ended in guest code', async () => {
+  test.each(ADDING)('%s does not wait for a pCPU whose thread has ended in guest code', async (_, code, at) => {
     const memory = createMemory(RAM_BYTES);
     const words = new Int32Array(memory.buffer);
     Atomics.store(words, (layout.PCPU_BASE + 2 * layout.PCPU_STRIDE + layout.PRESENT_OFFSET) / 4, 1);
-    expect(await addWhile(jit, memory, () => forgetPresence(memory.buffer, 2))).toEqual({ before: 0, after: 1 });
+    expect(await addWhile(jit, memory, code, at, () => forgetPresence(memory.buffer, 2))).toEqual({ before: 0, after: 1 });
+  });
+
+  test.each(ADDING)('%s neither stops nor waits for a pCPU with another EPTP', async (_, code, at) => {
+    const memory = createMemory(RAM_BYTES);
+    const view = new DataView(memory.buffer);
+    const words = new Int32Array(memory.buffer);
+    const [foreign, own] = [1, 2].map((pcpuId) => layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE) as [number, number];
+    view.setBigUint64(foreign + S.EPTP, 0x1_0000_001en, true);
+    for (const pcpu of [foreign, own]) Atomics.store(words, (pcpu + layout.PRESENT_OFFSET) / 4, 1);
+    Atomics.store(words, (foreign + layout.HELD_UP_OFFSET) / 4, 1);
+    view.setUint8(layout.PAGE_CODE_BASE + (CODE >> 12), 1 << 1); // marked already: that asks nobody for anything
+    const values = await addWhile(jit, memory, code, at, () => {
+      while (Atomics.load(words, (own + S.EVENT_FLAGS) / 4) === 0);
+      Atomics.store(words, (own + layout.PRESENT_OFFSET) / 4, 0);
+    });
+    expect(values).toEqual({ before: 0, after: 1 });
+    expect(view.getUint32(foreign + S.EVENT_FLAGS, true)).toBe(0);
+  });
+
+  test('a stop by a pCPU with another EPTP holds nobody up', async () => {
+    const memory = createMemory(RAM_BYTES);
+    const view = new DataView(memory.buffer);
+    view.setBigUint64(layout.PCPU_BASE + 2 * layout.PCPU_STRIDE + S.EPTP, 0x1_0000_001en, true);
+    view.setUint32(layout.BUS_STOP, 3, true);
+    const ram = await together(jit, [{ code: ADD_QUADWORD, registers: times(DATA) }], memory);
+    expect(ram.getUint32(DATA, true)).toBe(TIMES);
   });
 });
 

@@ -1,27 +1,29 @@
 /**
  * The bus lock: what a LOCKed access takes when no single wasm atomic can do it (split, 16 bytes, device memory), and the
- * stop of all other pCPUs for a split one, which plain loads and stores of theirs must not see half done.
+ * stop of the VM's other pCPUs for one to RAM, which plain loads and stores of theirs must not see half done
+ * (docs/adr/0007-split-locks-stop-pcpus.md).
  *
  * A pCPU is present while it may touch guest memory: in run(), but for calls out of it. The holder of the lock sets BUS_STOP,
- * asks every pCPU that is present to look at its event flags, and goes on once none is. Whoever arrives while BUS_STOP is
- * set goes away again until it is clear; so does whoever waits for the lock. Either side writes its own word before it reads the
+ * asks every pCPU of its VM that is present to look at its event flags, and goes on once none is. Whoever arrives while BUS_STOP
+ * is set goes away again until it is clear; so does whoever waits for the lock. Either side writes its own word before it reads the
  * other's, so one of them sees the other. A pCPU that was held up gets to run before the next stop, and the lock is handed to
- * who waits for it, pCPU by pCPU: split LOCKs in a loop starve nobody.
+ * who waits for it, pCPU by pCPU: such LOCKs in a loop starve nobody.
  *
  * @spec   SDM vol. 3, 9.1.2 bus locking
- * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs, and between split ones and any access of a pCPU
+ * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs, and between those to RAM and any access of the VM's pCPUs
  * @differ Devices are not stopped: split_lock.ts keeps what they store.
  */
 import { EVENT_CODE, cpu } from './cpu';
 import {
-  BUS_LOCK, BUS_STOP, HELD_UP_OFFSET, MAX_PCPUS, PCPU_BASE, PCPU_STRIDE, PRESENT_OFFSET, S_EVENT_FLAGS, S_PCPU_ID, WANTS_BUS_OFFSET,
+  BUS_LOCK, BUS_STOP, HELD_UP_OFFSET, MAX_PCPUS, PCPU_BASE, PCPU_STRIDE, PRESENT_OFFSET, S_EPTP, S_EVENT_FLAGS, S_PCPU_ID, WANTS_BUS_OFFSET,
 } from './gen/state';
 
 /** A word of this pCPU's own block that only fences touch. */
 const FENCE_WORD: usize = 0x3_0080;
 
-const TRIES: u32 = 512;
-/** The thread waited for may not have a core of the host: leave it this one for an instant, and look again. */
+/** Few: a thread that does not answer at once has no core of the host, most often, and may need this one. */
+const TRIES: u32 = 64;
+/** Leave it this core for an instant, and look again. */
 const YIELD_NS: i64 = 20_000;
 
 let held: bool = false;
@@ -45,7 +47,16 @@ export function summon(pcpu: u32): void {
 // @ts-ignore: decorator
 @inline export function isPresent(pcpu: u32): bool { return atomic.load<u32>(blockOf(pcpu) + PRESENT_OFFSET) != 0; }
 
-/** This pCPU is about to touch guest memory: not before a stop by another one is over. */
+/**
+ * Whether what a pCPU runs, or ran last, is of the VM of this one: no two VMs have memory in common. An EPTP changes only
+ * while its pCPU is not present; so look at that first.
+ */
+function sharesMemory(pcpu: u32): bool { return load<u64>(blockOf(pcpu), S_EPTP) == load<u64>(cpu, S_EPTP); }
+
+// @ts-ignore: decorator
+@inline function isInTheWay(pcpu: u32): bool { return isPresent(pcpu) && sharesMemory(pcpu); }
+
+/** This pCPU is about to touch guest memory: not before a stop by another one of its VM is over. */
 export function arrive(): void {
   atomic.store<u32>(cpu + PRESENT_OFFSET, 1);
   if (atomic.load<u32>(BUS_STOP) != 0) waitForEndOfStop();
@@ -56,7 +67,7 @@ export function depart(): void { atomic.store<u32>(cpu + PRESENT_OFFSET, 0); }
 
 function waitForEndOfStop(): void {
   atomic.store<u32>(cpu + HELD_UP_OFFSET, 1);
-  for (let stopper = atomic.load<u32>(BUS_STOP); stopper != 0; stopper = atomic.load<u32>(BUS_STOP)) {
+  for (let stopper = atomic.load<u32>(BUS_STOP); stopper != 0 && sharesMemory(stopper - 1); stopper = atomic.load<u32>(BUS_STOP)) {
     depart();
     atomic.notify(cpu + PRESENT_OFFSET);
     waitWhile(BUS_STOP, stopper);
@@ -87,14 +98,14 @@ export function takeBus(): void {
   held = true;
 }
 
-/** Under the bus lock: returns once every other pCPU has departed, and keeps them away until unlockBus(). */
+/** Under the bus lock: returns once every other pCPU of this VM has departed, and keeps them away until unlockBus(). */
 export function stopOthers(): void {
   const self = load<u32>(cpu, S_PCPU_ID);
-  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) waitWhile(blockOf(other) + HELD_UP_OFFSET, 1);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self && sharesMemory(other)) waitWhile(blockOf(other) + HELD_UP_OFFSET, 1);
   stopping = true;
   atomic.store<u32>(BUS_STOP, self + 1);
-  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) summon(other);
-  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) waitWhile(blockOf(other) + PRESENT_OFFSET, 1);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self && isInTheWay(other)) summon(other);
+  for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self && isInTheWay(other)) waitWhile(blockOf(other) + PRESENT_OFFSET, 1);
 }
 
 /** Releases the bus lock and ends the stop; harmless when this pCPU does not hold it. */

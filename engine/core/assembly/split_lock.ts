@@ -1,13 +1,12 @@
 /**
  * LOCKed read-modify-write of bytes that lie in two aligned quadwords (split accesses, 16-byte operands): what the bus
- * lock alone cannot give, because it does not keep everybody from storing: never a device, and for 16-byte operands no
- * pCPU. Both quadwords are replaced by compare-and-swap, the second one only when the operand's bytes in it are still
- * those that were read; else the first is taken back and the instruction starts again. So no store of theirs is lost.
+ * lock and its stop cannot give, because they keep no device from storing. Both quadwords are replaced by compare-and-swap,
+ * the second one only when the operand's bytes in it are still those that were read; else the first is taken back and the
+ * instruction starts again. So no store of a device is lost.
  *
  * @spec   SDM vol. 3, 9.1.2 bus locking
  * @cover  #Y against LOCKed accesses of all sizes and alignments, against plain stores of the operand's bytes and of its neighbours
- * @differ Between the two exchanges a device can see the first quadword new and the second one old, and of a 16-byte operand
- *         another pCPU as well (docs/adr/0007-split-locks-stop-pcpus.md).
+ * @differ Between the two exchanges a device can see the first quadword new and the second one old.
  */
 
 /** Value of `bits` (8 to 64) bits that begin `shift` bits into lo and, where they do not fit, go on in hi; sign-extended. */
@@ -28,7 +27,7 @@ export function highMask(shift: u64, bits: u64): u64 { return 0xffff_ffff_ffff_f
 
 /**
  * Replaces the masked bytes of the quadwords at lo and hi, which held oldLo and oldHi, by those of newLo and newHi. Under
- * the bus lock. False: another pCPU has stored to them meanwhile, nothing has changed, read them again.
+ * the bus lock. False: a device has stored to them meanwhile, nothing has changed, read them again.
  */
 export function swapSplit(lo: usize, oldLo: u64, newLo: u64, loMask: u64, hi: usize, oldHi: u64, newHi: u64, hiMask: u64): bool {
   if (atomic.cmpxchg<u64>(lo, oldLo, merge(oldLo, newLo, loMask)) != oldLo) return false;
@@ -43,7 +42,7 @@ export function swapSplit(lo: usize, oldLo: u64, newLo: u64, loMask: u64, hi: us
   return true;
 }
 
-/** Undoes the first exchange. False: another pCPU has stored over it, so that there is nothing to undo. */
+/** Undoes the first exchange. False: a device has stored over it, so that there is nothing to undo. */
 function takeBack(lo: usize, oldLo: u64, newLo: u64, mask: u64): bool {
   let seen = atomic.load<u64>(lo);
   while (!((seen ^ newLo) & mask)) {

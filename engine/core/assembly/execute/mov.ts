@@ -12,7 +12,7 @@ import {
   OP_MOVSX_W, OP_MOVZX_B, OP_MOVZX_W, OP_MOV_AO, OP_MOV_EG, OP_MOV_EI, OP_MOV_GE, OP_MOV_GI, OP_MOV_OA, OP_NOP, OP_PAUSE, OP_SETNLE, OP_SETO, OP_UD0,
   OP_UD1, OP_UD2, OP_XADD, OP_XCHG_AG, OP_XCHG_EG, OP_XLAT,
 } from '../gen/ops';
-import { unlockBus } from '../buslock';
+import { stopOthers, unlockBus } from '../buslock';
 import { settleWrites } from '../code_page';
 import { linear, lockBus, probeWrite, read64, rmwAddress, segLinear, write64 } from '../mmu';
 import { REC_LOCK, isMem, recAddressSize, recBase, recDisp, recFlags, recImm, recIndex, recReg, recRm, recScale, recSegment, recSize } from '../record';
@@ -161,6 +161,7 @@ function compareExchange16(rec: usize): void {
   const locked = (recFlags(rec) & REC_LOCK) != 0;
   if (locked) lockBus();
   const at = rmwAddress(gva, 16);
+  if (locked && at != 0) stopOthers();
   let low: u64;
   let high: u64;
   let equal: bool;
