@@ -25,9 +25,14 @@ function withCalled(again: string): Buffer {
   return code;
 }
 
-describe.each([['in one function with what they lead to', 24], ['from function to function', 1]])('jumps %s', (_name, pages) => {
+describe.each([
+  ['in one function with what they lead to', 24, false], ['in one optimised function with what they lead to', 24, true], ['from function to function', 1, false],
+])('jumps %s', (_name, pages, optimiseAtOnce) => {
   const both = (code: Buffer, prepare: (m: JitMachine) => void, reason?: number): JitMachine => inBothModes(module, '64', code, (m) => {
-    if (m.core.jit !== undefined) m.core.jit.limits.region.pages = pages;
+    if (m.core.jit !== undefined) {
+      m.core.jit.limits.region.pages = pages;
+      m.core.jit.limits.optimiseAtOnce = optimiseAtOnce;
+    }
     m.setGpr(0, 0n);
     m.setGpr(3, BigInt(CALLED));
     prepare(m);

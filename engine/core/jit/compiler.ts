@@ -103,6 +103,8 @@ export class JitCompiler {
     slices: 0.004,
     /** Functions that are being optimised at once. */
     optimising: 2,
+    /** Without threads: compile for V8's optimising compiler at once. */
+    optimiseAtOnce: false,
     /** Samples after which all heat is halved. */
     cooling: 4096,
   };
@@ -358,7 +360,7 @@ export class JitCompiler {
   }
 
   #compileNow(request: CompileRequest): void {
-    const built = compileBatch([request], false, this.#core, this.#view, this.#scratch, this.#records);
+    const built = compileBatch([request], this.limits.optimiseAtOnce, this.#core, this.#view, this.#scratch, this.#records);
     if (built !== undefined) this.onModule?.(built.bytes);
     const module = built === undefined ? undefined : new WebAssembly.Module(built.bytes);
     this.#install({ requests: [request], module, regions: built?.regions ?? [], functions: [0] }, false);

@@ -114,11 +114,13 @@ export class Emitter {
 
   /** Code of CPL 3. */
   readonly user: boolean;
-  /** Makes a global of the module. */
-  readonly #newGlobal: () => number;
+  /** What is written is optimised code, not the baseline compiler's. */
+  get optimised(): boolean { return this.#newGlobal !== undefined; }
+  readonly #newGlobal: (() => number) | undefined;
   readonly #pageGlobals = new Map<number, number>();
 
-  constructor(helpers: Helpers, mode: number, newGlobal: () => number) {
+  /** `newGlobal` makes a variable of the module, for optimised code. */
+  constructor(helpers: Helpers, mode: number, newGlobal?: () => number) {
     this.helpers = helpers;
     this.long = (mode & MODE_LONG64) !== 0;
     this.user = (mode & MODE_USER) !== 0;
@@ -128,7 +130,7 @@ export class Emitter {
   /** Global in which the function keeps where it knows a page to be mapped: linear address ^ J.PAGE_KEY. */
   pageGlobal(page: number): number {
     let global = this.#pageGlobals.get(page);
-    if (global === undefined) this.#pageGlobals.set(page, global = this.#newGlobal());
+    if (global === undefined) this.#pageGlobals.set(page, global = this.#newGlobal!());
     return global;
   }
 

@@ -21,7 +21,7 @@ import { layout } from '../tables/layout.ts';
 import type { Block, CodePage, Loop } from './blocks.ts';
 import { findLoops, positionOf, predecessorsOf, targetOf } from './blocks.ts';
 import type { Helpers } from './emitter.ts';
-import { Emitter, L, LABEL, WHERE_GO_ON, selectTlb } from './emitter.ts';
+import { Emitter, L, LABEL, TLB_ADDEND, TLB_EXEC, WHERE_GO_ON, selectTlb } from './emitter.ts';
 import type { FlagState } from './flags.ts';
 import { STATUS, UNKNOWN, WORD32, pushCondition } from './flags.ts';
 import type { Instruction } from './instruction.ts';
@@ -59,8 +59,11 @@ interface Context {
   readonly arriving: number[];
 }
 
-/** `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room. */
-export function compileRegion(region: Region, helpers: Helpers, functionType: number, newGlobal: () => number, record: (i: Instruction) => number): CompiledFunction {
+/**
+ * `newGlobal` makes a variable of the module, for optimised code.
+ * `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room.
+ */
+export function compileRegion(region: Region, helpers: Helpers, functionType: number, newGlobal: (() => number) | undefined, record: (i: Instruction) => number): CompiledFunction {
   const e = new Emitter(helpers, region.mode, newGlobal);
   const { blocks, pages } = region;
   const { code } = e;
@@ -116,7 +119,7 @@ function registersOf(blocks: readonly Block[], loop: Loop, context: Context): { 
   let written = 0;
   let needs = 0;
   for (let k = loop.first; k <= loop.last; k += 1) {
-    const e = new Emitter(context.helpers, context.mode, () => 0);
+    const e = new Emitter(context.helpers, context.mode);
     e.code.depth = 0x10000; // nobody looks at this code
     e.inBlock(0, () => { emitBlock(e, blocks[k], 0, { ...context, arriving: [...context.arriving], record: () => 0 }); });
     written |= e.written;
@@ -273,19 +276,28 @@ const THERE = L.W0;
 
 /**
  * Pushes 1 unless a page is mapped, for execution, so many pages from PAGE, and its code is what it was; its address goes to THERE.
- * That it is mapped there is asked once, and again when PAGE_KEY has changed.
+ * Optimised code asks once whether it is mapped there, and again when PAGE_KEY has changed. Baseline code looks into the TLB each
+ * time: for a call that may come in between it would put all registers away.
  */
 function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; readonly generation: number }, distance: number): void {
   const { code } = e;
-  const known = e.pageGlobal(page);
   code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
   e.wrap();
   code.tee(THERE);
-  code.get(L.CPU).memory(O.I64_LOAD, J.PAGE_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
-  code.get(THERE).i32(page | 0).call(e.helpers.isMapped).if(I32);
-  code.get(L.W1).setGlobal(known).i32(0).else().i32(1).end();
-  code.else().i32(0).end();
-  code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
+  if (e.optimised) {
+    const known = e.pageGlobal(page);
+    code.get(L.CPU).memory(O.I64_LOAD, J.PAGE_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
+    code.get(THERE).i32(page | 0).call(e.helpers.isMapped).if(I32);
+    code.get(L.W1).setGlobal(known).i32(0).else().i32(1).end();
+    code.else().i32(0).end();
+    code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
+    return;
+  }
+  const tlb = L.T0;
+  code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
+  code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_XOR);
+  code.get(tlb).memory(O.I32_LOAD, TLB_ADDEND).get(THERE).op(O.I32_WRAP).op(O.I32_ADD).i32(page | 0).op(O.I32_XOR).op(O.I64_EXTEND_U).op(O.I64_OR);
+  code.i32(0).memory(O.I64_LOAD32_U, generationOf(page)).i64(generation).op(O.I64_XOR).op(O.I64_OR).i64(0).op(O.I64_NE);
 }
 
 /** The current instruction continues on the next page: it is executed here while that is what it was when it was decoded. */

@@ -55,7 +55,7 @@ export function buildModule(regions: readonly Region[], optimise: boolean, recor
   };
   const functionType = m.type(FUNCTION_PARAMS, []);
   const entries = regions.map((region, n) => {
-    const compiled = compileRegion(region, helpers, functionType, () => m.global64(-1), record);
+    const compiled = compileRegion(region, helpers, functionType, optimise ? () => m.global64(-1) : undefined, record);
     m.export(exportName(n), m.function(functionType, compiled.locals, compiled.code));
     return compiled.entries;
   });
