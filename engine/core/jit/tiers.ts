@@ -14,12 +14,10 @@ export const HINT_OPTIMISED = 2 | 2 << 2 | 2 << 4;
 export function compileBaseline(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   setFlagsFromString('--no-wasm-dynamic-tiering');
   setFlagsFromString('--no-wasm-tier-up');
-  setFlagsFromString('--no-wasm-inlining'); // else each entry goes by way of V8's counts of calls
   try {
     return new WebAssembly.Module(bytes);
   } finally {
     setFlagsFromString('--wasm-dynamic-tiering');
     setFlagsFromString('--wasm-tier-up');
-    setFlagsFromString('--wasm-inlining');
   }
 }
