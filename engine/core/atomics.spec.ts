@@ -21,13 +21,13 @@ const PAGE_END = DATA + 0x1000;
 interface Thread { code: string; registers: Record<number, bigint> }
 
 /** Runs the threads to their ends; the memory. */
-async function together(jit: 'off' | 'on', threads: readonly Thread[], memory = createMemory(RAM_BYTES)): Promise<DataView> {
+async function together(jit: 'off' | 'on', threads: readonly Thread[], memory = createMemory(RAM_BYTES), turns = false): Promise<DataView> {
   const ram = new DataView(memory.buffer, layout.RAM_BASE, RAM_BYTES);
   const waiting = new Int32Array(new SharedArrayBuffer(4));
   const ends = threads.map(async ({ code, registers }, n) => {
     const at = CODE + n * 0x1000;
     Buffer.from(code.replaceAll(' ', ''), 'hex').forEach((b, i) => ram.setUint8(at + i, b));
-    const work: AtomicsWork = { module, memory, pcpuId: n, jit, at, registers, waiting, threads: threads.length };
+    const work: AtomicsWork = { module, memory, pcpuId: n, jit, at, registers, waiting, threads: threads.length, turns };
     const worker = new Worker(new URL('./atomics_test_worker.ts', import.meta.url), { workerData: work });
     const [left] = await once(worker, 'message');
     await worker.terminate();
@@ -267,4 +267,34 @@ test('the bus is free again when the thread of the pCPU that had stopped the oth
   expect([words[layout.BUS_LOCK / 4], words[layout.BUS_STOP / 4]]).toEqual([3, 3]);
   forgetPresence(buffer, 2);
   expect([words[layout.BUS_LOCK / 4], words[layout.BUS_STOP / 4]]).toEqual([0, 0]);
+});
+
+describe.each(['off', 'on'] as const)('JIT %s: pCPUs that take turns, as on hosts that reorder what x86 does not (SDM vol. 3, 9.2.2)', (jit) => {
+  const PLAIN_ADD = loop('830701'); //        add dword [rdi], 1
+  const PLAIN_ADD_QUADWORD = loop('48830701');
+
+  test('run one at a time: adds without LOCK lose nothing', async () => {
+    const thread = { code: PLAIN_ADD, registers: { ...times(DATA), [RCX]: 400_000n } };
+    const ram = await together(jit, [thread, thread, thread], createMemory(RAM_BYTES), true);
+    expect(ram.getUint32(DATA, true)).toBe(1_200_000);
+  });
+
+  test('and so do LOCKed ones across a page\'s end, which stop the others', async () => {
+    const locked = { code: ADD_DOUBLEWORD, registers: { ...times(PAGE_END - 2), [RCX]: BigInt(HALVES) } };
+    const plain = { code: PLAIN_ADD_QUADWORD, registers: times(DATA) };
+    const ram = await together(jit, [locked, locked, plain], createMemory(RAM_BYTES), true);
+    expect(ram.getUint32(PAGE_END - 2, true)).toBe(2 * HALVES);
+    expect(ram.getUint32(DATA, true)).toBe(TIMES);
+  });
+
+  test('the turn of a pCPU whose thread has ended goes to another', async () => {
+    const memory = createMemory(RAM_BYTES);
+    const words = new Int32Array(memory.buffer);
+    Atomics.store(words, layout.TURNS / 4, 3 + 1);
+    const ended = together(jit, [{ code: PLAIN_ADD, registers: times(DATA) }], memory, true);
+    while (Atomics.load(words, (layout.PCPU_BASE + layout.WANTS_TURN_OFFSET) / 4) === 0) await new Promise(setImmediate);
+    expect(new DataView(memory.buffer, layout.RAM_BASE).getUint32(DATA, true)).toBe(0);
+    forgetPresence(memory.buffer, 3);
+    expect((await ended).getUint32(DATA, true)).toBe(TIMES);
+  });
 });

@@ -5,10 +5,10 @@ import { CoreTestMachine } from './core_test_machine.ts';
 import { S } from './gen/state.ts';
 
 /** What the thread does, and the flag for which all threads wait before they begin. `again`: faults are tried again. */
-export interface AtomicsWork { module: WebAssembly.Module; memory: WebAssembly.Memory; pcpuId: number; jit: 'off' | 'on'; at: number; registers: Record<number, bigint>; waiting: Int32Array; threads: number; again?: boolean }
+export interface AtomicsWork { module: WebAssembly.Module; memory: WebAssembly.Memory; pcpuId: number; jit: 'off' | 'on'; at: number; registers: Record<number, bigint>; waiting: Int32Array; threads: number; again?: boolean; turns?: boolean }
 
-const { module, memory, pcpuId, jit, at, registers, waiting, threads, again } = workerData as AtomicsWork;
-const m = new CoreTestMachine(module, undefined, { jit, jitThreshold: 64 }, { memory, pcpuId });
+const { module, memory, pcpuId, jit, at, registers, waiting, threads, again, turns } = workerData as AtomicsWork;
+const m = new CoreTestMachine(module, undefined, { jit, jitThreshold: 64, ...(turns !== undefined && { turns }) }, { memory, pcpuId });
 m.long64();
 m.core.setU64(S.RIP, BigInt(at));
 for (const [register, value] of Object.entries(registers)) m.setReg(Number(register), value);

@@ -62,6 +62,7 @@ export const EXIT = {
 
 interface CoreExports extends CompilerExports, CheckExports {
   setJitThreshold(executions: number): void;
+  setTurns(on: number): void;
   init(pcpuId: number, ramBytes: number): void;
   run(budget: number): number;
   unwound(): number;
@@ -136,6 +137,8 @@ export interface CoreOptions {
   readonly jit?: JitMode;
   /** Executions of a block after which its page is compiled: a power of two. */
   readonly jitThreshold?: number;
+  /** Of a VM's vCPUs one runs at a time, by turns: what hosts need whose memory order is weaker than x86's, and the default there. */
+  readonly turns?: boolean;
   /** The compiler's thread; without one, run() compiles itself. */
   readonly compiler?: CompilerLink;
 }
@@ -179,6 +182,7 @@ export class Core {
       this.#slice = CHECK_SLICE;
     }
     const ramBytes = Math.min(memory.buffer.byteLength - WASM_PAGE - layout.RAM_BASE, layout.RAM_MAX);
+    this.#exports.setTurns((options.turns ?? !['x64', 'ia32'].includes(process.arch)) ? 1 : 0);
     this.#exports.init(pcpuId, ramBytes);
     if (compiles) {
       const threshold = options.jitThreshold ?? JIT_THRESHOLD;

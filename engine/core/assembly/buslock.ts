@@ -9,13 +9,17 @@
  * other's, so one of them sees the other. A pCPU that was held up gets to run before the next stop, and the lock is handed to
  * who waits for it, pCPU by pCPU: such LOCKs in a loop starve nobody.
  *
- * @spec   SDM vol. 3, 9.1.2 bus locking
+ * On a host that reorders what x86 does not, a VM's pCPUs take turns: one of them is present at a time. What it has done is there
+ * for the next one, in order, because the turn goes from one to the other by an atomic word.
+ *
+ * @spec   SDM vol. 3, 9.1.2 bus locking, 9.2.2 memory ordering
  * @cover  #Y mutual exclusion among bus-locked accesses of all pCPUs, and between those to RAM and any access of the VM's pCPUs
  * @differ Devices are not stopped: split_lock.ts keeps what they store.
  */
 import { EVENT_CODE, cpu } from './cpu';
 import {
-  BUS_LOCK, BUS_STOP, HELD_UP_OFFSET, MAX_PCPUS, PCPU_BASE, PCPU_STRIDE, PRESENT_OFFSET, S_EPTP, S_EVENT_FLAGS, S_PCPU_ID, WANTS_BUS_OFFSET,
+  BUS_LOCK, BUS_STOP, HELD_UP_OFFSET, MAX_PCPUS, PCPU_BASE, PCPU_STRIDE, PRESENT_OFFSET, S_EPTP, S_EVENT_FLAGS, S_PCPU_ID, TURNS, WANTS_BUS_OFFSET,
+  WANTS_TURN_OFFSET,
 } from './gen/state';
 
 /** A word of this pCPU's own block that only fences touch. */
@@ -58,12 +62,47 @@ function sharesMemory(pcpu: u32): bool { return load<u64>(blockOf(pcpu), S_EPTP)
 
 /** This pCPU is about to touch guest memory: not before a stop by another one of its VM is over. */
 export function arrive(): void {
+  if (turns) takeTurn();
   atomic.store<u32>(cpu + PRESENT_OFFSET, 1);
   if (atomic.load<u32>(BUS_STOP) != 0) waitForEndOfStop();
 }
 
 /** From here on this pCPU touches no guest memory. */
-export function depart(): void { atomic.store<u32>(cpu + PRESENT_OFFSET, 0); }
+export function depart(): void {
+  atomic.store<u32>(cpu + PRESENT_OFFSET, 0);
+  if (turns) giveTurn();
+}
+
+/** Whether a VM's pCPUs take turns. The same for all of a NUC. */
+let turns: bool = false;
+export function setTurns(on: bool): void { turns = on; }
+
+/** The word of the VM of the pCPU with this block; two VMs that share one take turns as well. */
+// @ts-ignore: decorator
+@inline function turnWord(block: usize): usize { return TURNS + ((<usize>(load<u64>(block, S_EPTP) >> 12) & 63) << 2); }
+
+function takeTurn(): void {
+  const word = turnWord(cpu);
+  const self = load<u32>(cpu, S_PCPU_ID) + 1;
+  let holder = atomic.cmpxchg<u32>(word, 0, self);
+  if (holder == 0 || holder == self) return; // after a fault it is this one's still
+  atomic.store<u32>(cpu + WANTS_TURN_OFFSET, 1);
+  for (holder = atomic.cmpxchg<u32>(word, 0, self); holder != 0 && holder != self; holder = atomic.cmpxchg<u32>(word, 0, self)) waitWhile(word, holder);
+  atomic.store<u32>(cpu + WANTS_TURN_OFFSET, 0);
+}
+
+function giveTurn(): void {
+  const word = turnWord(cpu);
+  const self = load<u32>(cpu, S_PCPU_ID);
+  if (atomic.load<u32>(word) != self + 1) return;
+  let next: u32 = 0;
+  for (let i: u32 = 1; i < MAX_PCPUS && next == 0; i++) {
+    const other = (self + i) % MAX_PCPUS;
+    if (atomic.load<u32>(blockOf(other) + WANTS_TURN_OFFSET) != 0 && turnWord(blockOf(other)) == word) next = other + 1;
+  }
+  atomic.store<u32>(word, next);
+  atomic.notify(word);
+}
 
 function waitForEndOfStop(): void {
   atomic.store<u32>(cpu + HELD_UP_OFFSET, 1);
@@ -71,6 +110,7 @@ function waitForEndOfStop(): void {
     depart();
     atomic.notify(cpu + PRESENT_OFFSET);
     waitWhile(BUS_STOP, stopper);
+    if (turns) takeTurn();
     atomic.store<u32>(cpu + PRESENT_OFFSET, 1);
   }
   atomic.store<u32>(cpu + HELD_UP_OFFSET, 0);

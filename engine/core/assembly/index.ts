@@ -18,6 +18,7 @@ import { selectPcid } from './walk_cache';
 
 export { setFeatures } from './features';
 export { pageBehind } from './block';
+export { setTurns } from './buslock';
 export { replay, run } from './run';
 export { cryptoResult } from './execute/crypto';
 export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';

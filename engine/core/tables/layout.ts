@@ -30,6 +30,8 @@ export const layout = {
   /** Words that all pCPUs share, in pCPU 0's block behind its TLB: assembly/buslock.ts. */
   BUS_LOCK: 0x0043_0000,
   BUS_STOP: 0x0043_0004,
+  /** One word for each 64th VM: 1 + the pCPU whose turn it is, where a VM's pCPUs take turns; 64 words. */
+  TURNS: 0x0043_0100,
   /** Counts the pages newly marked in PAGE_CODE_BASE. */
   CODE_EPOCH: 0x0043_0008,
   /** Offsets of words in each pCPU's block that others look at. 1 while it may touch guest memory and use its TLB: */
@@ -40,6 +42,8 @@ export const layout = {
   HELD_UP_OFFSET: 0x0003_0048,
   /** 1 while it waits for the bus lock. */
   WANTS_BUS_OFFSET: 0x0003_004c,
+  /** 1 while it waits for its turn. */
+  WANTS_TURN_OFFSET: 0x0003_0050,
   /** u32 that counts the writes of devices and the hypervisor to guest memory; behind the words of assembly/buslock.ts. */
   DMA_EPOCH: 0x0043_0010,
   /** HPA 0. */
