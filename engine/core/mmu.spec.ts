@@ -94,6 +94,21 @@ test('a non-canonical address raises #GP(0), through RBP and RSP #SS(0)', () => 
   }
 });
 
+test('an access that ends beyond the canonical addresses is #GP(0) or #SS(0) as one that begins there, whatever its first page is', () => {
+  // mov rax,[rdi]; mov [rdi],rax; mov rax,[rbp]; movups xmm0,[rdi]; movups [rdi],xmm0; lock add [rdi],rax; pop; push
+  for (const [hex, vector, below] of [
+    ['488b07', 13, 4n], ['488907', 13, 4n], ['488b4500', 12, 4n], ['0f1007', 13, 4n], ['0f1107', 13, 4n], ['f0480107', 13, 4n], ['58', 12, 4n], ['50', 12, -4n],
+  ] as const) {
+    m.long();
+    m.core.setU64(S.CR4, m.core.u64(S.CR4) | 0x600n); // OSFXSR OSXMMEXCPT
+    m.core.syncAfterStateWrite();
+    for (const r of [4, 5, 7]) m.setGpr(r, 0x8000_0000_0000n - below);
+    m.setGate64(12, { ist: 1 }); m.setGate64(13, { ist: 1 }); m.setGate64(14, { ist: 1 });
+    m.run(hex);
+    expect([hex, m.vector, m.frame(1)[0]]).toEqual([hex, vector, 0n]);
+  }
+});
+
 test('an access across two pages faults at the first byte of the page that is missing and writes nothing', () => {
   m.long();
   m.setPte(DATA + 0x1000, 0n);

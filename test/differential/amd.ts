@@ -14,6 +14,8 @@ const FSW_ES = 0x80;
 const LARGEST_OPERAND = 640n;
 
 const X87_STORE = /^(FI?STT?P?_M\d+|FBSTP)$/;
+const FX_AREA = /^FX(SAVE|RSTOR)$/;
+const CLEARS_ES = /^(FNCLEX|FNINIT|FNSAVE|FRSTOR|FLDENV|FXRSTOR|XRSTOR)$/;
 const UNALIGNED_16 = /^(MOVUP[SD]_|MOVDQU_|LDDQU$|PCMP[EI]STR[IM]$)/;
 const SHA = /^SHA(1|256)/;
 const XSAVE = /^(XSAVE|XSAVEOPT|XRSTOR)$/;
@@ -24,9 +26,9 @@ export function mayEndOtherwise(info: CaseInfo, mode: number, host: number, ours
   const some = (ops: RegExp): boolean => info.ops.some((op) => ops.test(op));
   const limit = host === GP || host === SS;
   // 32-bit code in flat segments: of an operand that goes on at address 0 the SDM says that it "may or may not" fault.
-  if (mode === 1 && limit && (ours === AC || (ours === PF && nearTheEnds(out.readBigUInt64LE(o + OUT.CR2))))) return true;
+  if (mode === 1 && limit && (ours === AC || (ours === GP && some(FX_AREA)) || (ours === PF && nearTheEnds(out.readBigUInt64LE(o + OUT.CR2))))) return true;
   // A store that an unmasked exception forbids looks at its address all the same.
-  if (some(X87_STORE) && (limit || host === PF || host === AC)) return ours === MF || (ours === END && (out.readUInt16LE(o + OUT.FX + FX.FSW) & FSW_ES) !== 0);
+  if (some(X87_STORE) && (limit || host === PF || host === AC)) return ours === MF || (ours === END && (some(CLEARS_ES) || (out.readUInt16LE(o + OUT.FX + FX.FSW) & FSW_ES) !== 0));
   // #AC is for operands of sixteen bytes too, and SHA's need not be aligned otherwise.
   if (some(UNALIGNED_16) && host === AC) return true;
   if (some(SHA) && ours === GP) return true;

@@ -43,7 +43,7 @@ export function hostFeatures(): ReadonlySet<string> {
   const flags = new Set(line.split(' '));
   const names: Record<string, string> = {
     sse3: 'pni', 'sse4.1': 'sse4_1', 'sse4.2': 'sse4_2', lzcnt: 'abm', pclmulqdq: 'pclmulqdq', cx8: 'cx8', clfsh: 'clflush', sha: 'sha_ni',
-    aesni: 'aes', fxsr: 'fxsr',
+    aesni: 'aes', fxsr: 'fxsr', lahf: 'lahf_lm',
   };
   const features = new Set(flags);
   for (const [ours, theirs] of Object.entries(names)) if (flags.has(theirs)) features.add(ours);

@@ -242,8 +242,14 @@ export function exchangeByteIn(context: u32, gva: u64, old: u8, v: u8): bool {
   else store<u8>(at, <u8>v);
 }
 
+/** An access that ends beyond the canonical addresses is none, whatever the page is that it begins in. */
+function needCanonicalEnd(gva: u64, size: u32, access: u32): void {
+  if (mode() & MODE_LONG && !canonical(gva + size - 1)) raiseNonCanonical(access);
+}
+
 function readAcross(context: u32, gva: u64, size: u32): u64 {
   const second = nextPage(gva);
+  needCanonicalEnd(gva, size, ACCESS_READ);
   const head: u32 = 0x1000 - (<u32>gva & 0xfff);
   const at1 = translate(gva, ACCESS_READ, context);
   const gpa1 = walkGpa;
@@ -262,6 +268,7 @@ function readAcross(context: u32, gva: u64, size: u32): u64 {
 
 function writeAcross(context: u32, gva: u64, size: u32, v: u64): void {
   const second = nextPage(gva);
+  needCanonicalEnd(gva, size, ACCESS_WRITE);
   const head: u32 = 0x1000 - (<u32>gva & 0xfff);
   const at1 = translate(gva, ACCESS_WRITE, context);
   const gpa1 = walkGpa;
@@ -285,6 +292,7 @@ function writeAcross(context: u32, gva: u64, size: u32, v: u64): void {
 
 function slowRead128(gva: u64): v128 {
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  needCanonicalEnd(gva, 16, ACCESS_READ);
   probe(gva, 16, ACCESS_READ, context);
   const low = readIn(context, gva, 8);
   const high = readIn(context, stepped(gva, 8), 8);
@@ -293,6 +301,7 @@ function slowRead128(gva: u64): v128 {
 
 function slowWrite128(gva: u64, v: v128): void {
   const context = load<u32>(cpu, S_MMU_CONTEXT);
+  needCanonicalEnd(gva, 16, ACCESS_WRITE);
   probe(gva, 16, ACCESS_WRITE, context);
   writeIn(context, gva, 8, i64x2.extract_lane(v, 0));
   writeIn(context, stepped(gva, 8), 8, i64x2.extract_lane(v, 1));
@@ -395,6 +404,7 @@ function slowRmwAddress(gva: u64, size: u32): usize {
   const context = load<u32>(cpu, S_MMU_CONTEXT);
   checkAlignment(gva, size);
   if ((<u32>gva & 0xfff) + size > 0x1000) {
+    needCanonicalEnd(gva, size, ACCESS_WRITE);
     probe(gva, size, ACCESS_WRITE, context);
     return 0;
   }
@@ -446,12 +456,16 @@ export function debugTranslate(gva: u64, write: bool): usize {
 
 // ---- stack
 
+/** #SS(0) for an operand on the stack of which a byte is not canonical. */
+// @ts-ignore: decorator
+@inline function needCanonicalStack(sp: u64, size: u32): void { if (!canonical(sp) || !canonical(sp + size - 1)) raiseError(SSF, 0); }
+
 /** Pushes 2, 4 or 8 bytes on the current stack. */
 export function push(value: u64, size: u32): void {
   const m = mode();
   if (m & MODE_LONG64) {
     const sp = gpr64(RSP) - <u64>size;
-    if (!canonical(sp)) raiseError(SSF, 0);
+    needCanonicalStack(sp, size);
     if (size == 8) write64(sp, value);
     else write16(sp, <u16>value);
     setGpr64(RSP, sp);
@@ -473,7 +487,7 @@ export function pop(size: u32): u64 {
   const m = mode();
   if (m & MODE_LONG64) {
     const sp = gpr64(RSP);
-    if (!canonical(sp)) raiseError(SSF, 0);
+    needCanonicalStack(sp, size);
     const v = size == 8 ? read64(sp) : <u64>read16(sp);
     setGpr64(RSP, sp + <u64>size);
     return v;
@@ -489,7 +503,7 @@ export function stackRead(offset: u32, size: u32): u64 {
   const m = mode();
   if (m & MODE_LONG64) {
     const sp = gpr64(RSP) + <u64>offset;
-    if (!canonical(sp)) raiseError(SSF, 0);
+    needCanonicalStack(sp, size);
     return readSized(sp, size);
   }
   const sp = m & MODE_SS32 ? <u64>(gpr32(RSP) + offset) : <u64>((<u32>gpr16(RSP) + offset) & 0xffff);
