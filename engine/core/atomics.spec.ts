@@ -292,7 +292,7 @@ describe.each(['off', 'on'] as const)('JIT %s: pCPUs that take turns, as on host
     const words = new Int32Array(memory.buffer);
     Atomics.store(words, layout.TURNS / 4, 3 + 1);
     const ended = together(jit, [{ code: PLAIN_ADD, registers: times(DATA) }], memory, true);
-    while (Atomics.load(words, (layout.PCPU_BASE + layout.WANTS_TURN_OFFSET) / 4) === 0) await new Promise(setImmediate);
+    while (Atomics.load(words, (layout.PCPU_BASE + layout.WANTS_LOCK_OFFSET) / 4) === 0) await new Promise(setImmediate);
     expect(new DataView(memory.buffer, layout.RAM_BASE).getUint32(DATA, true)).toBe(0);
     forgetPresence(memory.buffer, 3);
     expect((await ended).getUint32(DATA, true)).toBe(TIMES);

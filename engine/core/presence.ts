@@ -9,8 +9,7 @@ export function forgetPresence(buffer: ArrayBufferLike, pcpuId: number): void {
     Atomics.notify(words, at / 4);
   };
   const block = layout.PCPU_BASE + pcpuId * layout.PCPU_STRIDE;
-  for (const offset of [layout.PRESENT_OFFSET, layout.WANTS_BUS_OFFSET, layout.WANTS_TURN_OFFSET, layout.HELD_UP_OFFSET]) set(block + offset, 0);
-  if (Atomics.load(words, layout.BUS_STOP / 4) === pcpuId + 1) set(layout.BUS_STOP, 0);
-  for (let turn = layout.TURNS; turn < layout.TURNS + 256; turn += 4) if (Atomics.load(words, turn / 4) === pcpuId + 1) set(turn, 0);
-  if (Atomics.load(words, layout.BUS_LOCK / 4) === pcpuId + 1) set(layout.BUS_LOCK, 0);
+  for (const offset of [layout.PRESENT_OFFSET, layout.WANTS_LOCK_OFFSET, layout.HELD_UP_OFFSET]) set(block + offset, 0);
+  const turns = Array.from({ length: layout.TURN_COUNT }, (_, n) => layout.TURNS + n * 4);
+  for (const word of [layout.BUS_STOP, layout.BUS_LOCK, ...turns]) if (Atomics.load(words, word / 4) === pcpuId + 1) set(word, 0);
 }

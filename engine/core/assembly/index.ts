@@ -18,8 +18,8 @@ import { selectPcid } from './walk_cache';
 
 export { setFeatures } from './features';
 export { pageBehind } from './block';
-export { setTurns } from './buslock';
 export { replay, run } from './run';
+export { setTurns } from './turns';
 export { cryptoResult } from './execute/crypto';
 export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';
 export {

@@ -139,9 +139,7 @@ export function isMapped(linearPage: u64, page: usize): u32 {
   return u32(codeAt(linearPage) == page && rememberPage(linearPage, isGlobal(entryOf(tlb, linearPage))));
 }
 
-/**
- * Slot of the jump cache for a jump to `target`, which did not have it; 0: the run loop must go on there.
- */
+/** Slot of the jump cache for a jump to `target`, which did not have it; 0: the run loop must go on there. */
 export function findJump(target: u64): usize {
   const at = codeAt(target);
   if (at == 0) return 0;

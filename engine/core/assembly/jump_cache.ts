@@ -63,11 +63,13 @@ export function selectJumps(): void {
   store<u64>(cpu, <u64>(count >> 8) << 48 | <u64>((count & 0xff) << COUNT_SHIFT | bits), J_PAGE_KEY);
 }
 
+function emptySlots(): void { memory.fill(cpu + J_JUMPS, 0, JUMP_SLOTS << SLOT_SIZE_LOG2); }
+
 /** The count behind this one. All are used once only, but for those of slots, which are emptied before. */
 function next(count: u32): u32 {
   count++;
   if ((count & (JUMP_COUNTS - 1)) != 0) return count;
-  memory.fill(cpu + J_JUMPS, 0, JUMP_SLOTS << SLOT_SIZE_LOG2);
+  emptySlots();
   // After millions: until the compiler has forgotten all functions nothing is known (JitCompiler.poll).
   if (count >= COUNTS) store<u32>(cpu, 1, J_KEYS_SPENT);
   return count + 1;
@@ -75,7 +77,7 @@ function next(count: u32): u32 {
 
 /** No function is left that knows anything. */
 export function renewKeys(): void {
-  memory.fill(cpu + J_JUMPS, 0, JUMP_SLOTS << SLOT_SIZE_LOG2);
+  emptySlots();
   store<u32>(cpu, 0, J_KEYS_SPENT);
   supervisorCount = 1;
   userCount = 1;

@@ -27,11 +27,12 @@ export const layout = {
   /** Lock-step checking (assembly/shadow.ts): one block a pCPU, two lists in its first pages, copies of guest pages behind. */
   SHADOW_BASE: 0x0d00_0000,
   SHADOW_STRIDE: 0x0040_0000,
-  /** Words that all pCPUs share, in pCPU 0's block behind its TLB: assembly/buslock.ts. */
+  /** Words that all pCPUs share, in pCPU 0's block behind its TLB: assembly/buslock.ts, a lock and 1 + the pCPU that stops the others. */
   BUS_LOCK: 0x0043_0000,
   BUS_STOP: 0x0043_0004,
-  /** One word for each 64th VM: 1 + the pCPU whose turn it is, where a VM's pCPUs take turns; 64 words. */
+  /** Locks, one for each 64th VM, of VMs whose pCPUs take turns: assembly/turns.ts. */
   TURNS: 0x0043_0100,
+  TURN_COUNT: 64,
   /** Counts the pages newly marked in PAGE_CODE_BASE. */
   CODE_EPOCH: 0x0043_0008,
   /** Offsets of words in each pCPU's block that others look at. 1 while it may touch guest memory and use its TLB: */
@@ -40,10 +41,8 @@ export const layout = {
   CODE_ACKNOWLEDGED_OFFSET: 0x0003_0044,
   /** 1 while it waits for the end of a stop; */
   HELD_UP_OFFSET: 0x0003_0048,
-  /** 1 while it waits for the bus lock. */
-  WANTS_BUS_OFFSET: 0x0003_004c,
-  /** 1 while it waits for its turn. */
-  WANTS_TURN_OFFSET: 0x0003_0050,
+  /** the lock that it waits for, 0: none (assembly/handed_lock.ts). */
+  WANTS_LOCK_OFFSET: 0x0003_004c,
   /** u32 that counts the writes of devices and the hypervisor to guest memory; behind the words of assembly/buslock.ts. */
   DMA_EPOCH: 0x0043_0010,
   /** HPA 0. */
