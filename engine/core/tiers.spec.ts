@@ -15,6 +15,8 @@ import { layout } from './tables/layout.ts';
 const RAM_BYTES = 4 << 20;
 const LOOP = 0x1000;
 const OTHER = 0x3000;
+const STRAIGHT = 0x10_0000;
+const RECORD_BYTES = 32;
 const BUDGET = 0x100;
 const SLICE = 16_384;
 
@@ -66,6 +68,55 @@ test('a function that slices keep ending in is compiled anew to be optimised, on
   for (let n = 0; n < 250; n += 1) core.run(4 * SLICE);
   expect(core.u64(J.EXECUTED) - executed).toBeGreaterThan(900n * BigInt(SLICE));
   expect(jit!.statistics).toMatchObject({ optimised: 1, functions: 2 });
+});
+
+test('what was compiled is optimised even where the interpreter has dropped it since, and once', async () => {
+  const core = await machine();
+  const { jit } = core;
+  put(core, LOOP, '40 01c3 ebfb');
+  put(core, LOOP + 0x100, '43 01d8 ebfb'); // the same with other registers
+  const startAt = (rip: number): void => core.setU64(S.RIP, BigInt(rip));
+  const { slices } = jit!.limits;
+  jit!.limits.slices = Infinity; // nothing is optimised yet
+  startAt(LOOP + 0x100);
+  until(core, () => jit!.statistics.functions === 1);
+  // Other code, run once, for which all is dropped that the interpreter had decoded.
+  const bytes = layout.DECODE_STRIDE / RECORD_BYTES + 0x1000;
+  put(core, STRAIGHT, `${'40'.repeat(bytes)} e9`); // inc eax, ...; jmp LOOP
+  new DataView(core.memory.buffer).setInt32(layout.RAM_BASE + STRAIGHT + bytes + 1, LOOP - (STRAIGHT + bytes + 5), true);
+  startAt(STRAIGHT);
+  until(core, () => jit!.statistics.functions === 2);
+  jit!.limits.slices = slices;
+  until(core, () => jit!.statistics.functions === 3);
+  for (const loop of [LOOP, LOOP + 0x100, LOOP]) {
+    startAt(loop);
+    for (let n = 0; n < 300; n += 1) core.run(4 * SLICE);
+  }
+  expect(jit!.statistics).toMatchObject({ optimised: 1, functions: 3 });
+  expect(jit!.live).toBe(1);
+});
+
+test('a block beside an optimised function has it optimised anew for its own time only', async () => {
+  const core = await machine();
+  const { jit } = core;
+  put(core, LOOP, '40 01c3 ebfb');
+  put(core, LOOP + 0x100, '43 01d8 ebfb');
+  const runAt = (rip: number, slices: number): void => {
+    core.setU64(S.RIP, BigInt(rip));
+    for (let n = 0; n < slices; n += 1) core.run(4 * SLICE);
+  };
+  jit!.limits.slices = 1; // an instruction: some slices more or less make no difference
+  until(core, () => jit!.statistics.functions === 2);
+  core.setU64(S.RIP, BigInt(LOOP + 0x100));
+  until(core, () => jit!.statistics.functions === 3); // baseline code beside it
+  const { optimised } = jit!.statistics;
+  expect(optimised).toBe(1);
+  runAt(LOOP, 1000);
+  expect(jit!.statistics).toMatchObject({ optimised, functions: 3 });
+  core.setU64(S.RIP, BigInt(LOOP + 0x100));
+  until(core, () => jit!.statistics.functions === 4);
+  expect(jit!.statistics.optimised).toBe(2);
+  expect(jit!.live).toBe(1);
 });
 
 test('a function that takes little of the time stays as it is', async () => {

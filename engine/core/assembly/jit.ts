@@ -278,8 +278,8 @@ export function sampleStep(page: u64, target: u64, slot: usize): void {
 
 // ---- called by the compiler
 
-/** wasm address of the code page that is next; 0 when it cannot be fetched from without more ado. */
-export function currentPage(): usize { return peekFetchAddress(load<u64>(cpu, S_RIP)) & ~0xfff; }
+/** wasm address of the code that is next; 0 when it cannot be fetched from without more ado. */
+export function currentCode(): usize { return peekFetchAddress(load<u64>(cpu, S_RIP)); }
 
 /** Writes the offsets (u16) of the blocks of a page that ran at least `least` times to `out`; returns how many. */
 export function hotBlocks(page: usize, modeWord: u32, least: u32, out: usize): u32 {

@@ -29,7 +29,7 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   removeEntry(at: number, mode: number, fn: number): void;
   forgetEntries(): void;
   dropDecoded(): void;
-  currentPage(): number;
+  currentCode(): number;
   pageBehind(page: number): number;
   markCode(page: number): number;
 }
@@ -220,12 +220,13 @@ export class JitCompiler {
     for (const [state, distance] of states) {
       const { page, generation } = state;
       const count = this.#core.hotBlocks(page, mode, this.#least, this.#pcpu + J.LIST);
-      if (count === 0) continue;
       let leaders = Array.from({ length: count }, (_, i) => this.#view.getUint16(this.#pcpu + J.LIST + i * 2, true));
       const behind = this.#behind(page);
       // The interpreter keeps no block of it.
       if (behind !== undefined && !leaders.includes(behind.offset)) leaders.push(behind.offset);
-      if (!optimise) leaders = leaders.filter((offset) => !state.never.has(offset) && (state.blocks.get(offset)?.region.optimised !== true || state.joints.includes(offset)));
+      // All that was compiled, even what the interpreter has dropped since.
+      if (optimise) leaders = [...new Set([...leaders, ...state.blocks.keys()])].sort((a, b) => a - b);
+      else leaders = leaders.filter((offset) => !state.never.has(offset) && (state.blocks.get(offset)?.region.optimised !== true || state.joints.includes(offset)));
       if (leaders.length === 0) continue;
       pages.push({ page, distance, generation, leaders: Uint16Array.from(leaders), behind, joints: [...state.joints] });
       state.requests += 1;
@@ -271,11 +272,12 @@ export class JitCompiler {
    * the function with the most of it for each instruction, again and again: what was hot once and is not any more is never optimised.
    */
   #sample(): void {
-    const page = this.#core.currentPage() >>> 0;
-    if (page === 0) return;
-    const state = this.#pages.get(page + (this.#view.getUint32(this.#pcpu + S.MODE, true) & 0xfff));
+    const at = this.#core.currentCode() >>> 0;
+    if (at === 0) return;
+    const state = this.#pages.get(((at & ~0xfff) >>> 0) + (this.#view.getUint32(this.#pcpu + S.MODE, true) & 0xfff));
     const region = state?.region;
-    if (region === undefined || (region.optimised && !state!.grown)) return;
+    // Of an optimised function the time counts that goes to blocks beside it.
+    if (region === undefined || (region.optimised && (!state!.grown || state!.blocks.get(at & 0xfff)?.region.optimised === true))) return;
     region.slices += 1;
     this.#hot.add(region);
     this.#samples += 1;
