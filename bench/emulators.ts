@@ -1,9 +1,10 @@
 /** Starts the benchmark's guest on one of the emulators and watches what it prints. Times are seconds since the start. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { layout } from '../engine/core/tables/layout.ts';
 import type { BenchImages } from './guest_image.ts';
 
 export interface GuestSpec {
@@ -24,6 +25,9 @@ const PTY_LINE: Record<EmulatorName, RegExp> = { ours: /virt-console backend red
 const BOARD_PCPUS = 4;
 const FIRST_DISK_SLOT = 4;
 const TICKS_A_SECOND = 100; // USER_HZ
+const PAGE_BYTES = 4096;
+/** An entry of /proc/PID/pagemap; its last bit says that the page is there. */
+const PAGEMAP_BYTES = 8;
 
 export function available(name: EmulatorName): boolean {
   return name === 'ours' || spawnSync('qemu-system-x86_64', ['--version'], { stdio: 'ignore' }).status === 0;
@@ -116,23 +120,31 @@ export class Guest {
   }
 
   /** See residentMiB. */
-  memoryMiB(): { all: number; guest: number } { return residentMiB(this.pid); }
+  memoryMiB(): { all: number; guest: number } { return residentMiB(this.pid, this.name === 'ours' ? layout.RAM_BASE : 0); }
 }
 
-/** Resident memory of a process, and of its largest mapping: the guests' RAM. Both in MiB. */
-export function residentMiB(pid: number): { all: number; guest: number } {
+/**
+ * Resident memory of a process, and of the guests' RAM in it: the largest mapping, here of RAM_BASE on, where the core's own tables
+ * lie below. Both in MiB.
+ */
+export function residentMiB(pid: number, ramAt: number = layout.RAM_BASE): { all: number; guest: number } {
   let all = 0;
-  let guest = 0;
-  let size = 0;
-  let largest = 0;
+  let mapping: readonly [start: number, end: number] = [0, 0];
+  let last = mapping;
   for (const line of readFileSync(`/proc/${pid}/smaps`, 'latin1').split('\n')) {
-    const [, key, kib] = /^(Size|Rss): +(\d+) kB/.exec(line) ?? [];
-    if (key === 'Size') size = Number(kib);
-    if (key !== 'Rss') continue;
-    all += Number(kib);
-    if (size > largest && Number(kib) > 0) [largest, guest] = [size, Number(kib)];
+    const range = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line);
+    if (range !== null) last = [Number.parseInt(range[1], 16), Number.parseInt(range[2], 16)];
+    const kib = Number(/^Rss: +(\d+) kB/.exec(line)?.[1] ?? 0);
+    all += kib;
+    if (kib > 0 && last[1] - last[0] > mapping[1] - mapping[0]) mapping = last;
   }
-  return { all: all / 1024, guest: guest / 1024 };
+  const pages = Buffer.alloc((mapping[1] - mapping[0] - ramAt) / PAGE_BYTES * PAGEMAP_BYTES);
+  const fd = openSync(`/proc/${pid}/pagemap`, 'r');
+  readSync(fd, pages, 0, pages.length, (mapping[0] + ramAt) / PAGE_BYTES * PAGEMAP_BYTES);
+  closeSync(fd);
+  let present = 0;
+  for (let at = PAGEMAP_BYTES - 1; at < pages.length; at += PAGEMAP_BYTES) present += pages[at] >>> 7;
+  return { all: all / 1024, guest: present * PAGE_BYTES / 2 ** 20 };
 }
 
 /** `FIGURE name value` lines. */
