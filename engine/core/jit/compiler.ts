@@ -88,7 +88,7 @@ interface PageState {
 }
 
 /** How much hotter a function with some blocks in baseline code must be than one that is all baseline code. */
-const GROWN_WEIGHT = 8;
+const GROWN_WEIGHT = 2;
 
 export class JitCompiler {
   readonly limits = {
@@ -100,7 +100,7 @@ export class JitCompiler {
     /** Of one function of several pages. */
     region: { instructions: 3000, pages: 24, notes: 512 },
     /** Slices in a function, for each of its instructions, below which it is not optimised. */
-    slices: 0.004,
+    slices: 0.1,
     /** Functions that are being optimised at once. */
     optimising: 2,
     /** Without threads: compile for V8's optimising compiler at once. */
