@@ -70,6 +70,28 @@ test('a function that slices keep ending in is compiled anew to be optimised, on
   expect(jit!.statistics).toMatchObject({ optimised: 1, functions: 2 });
 });
 
+/** Other code, run once on the way to LOOP, for which all is dropped that the interpreter had decoded; how many instructions it has. */
+function putStraight(core: Core): number {
+  const bytes = layout.DECODE_STRIDE / RECORD_BYTES + 0x1000;
+  put(core, STRAIGHT, `${'40'.repeat(bytes)} e9`); // inc eax, ...; jmp LOOP
+  new DataView(core.memory.buffer).setInt32(layout.RAM_BASE + STRAIGHT + bytes + 1, LOOP - (STRAIGHT + bytes + 5), true);
+  return bytes + 1;
+}
+
+test('what was compiled goes on at once where the interpreter has dropped it since', async () => {
+  const core = await machine();
+  const { jit } = core;
+  jit!.limits.slices = Infinity; // nothing is optimised
+  put(core, LOOP, '40 01c3 ebfb');
+  until(core, () => jit!.statistics.functions === 1);
+  const instructions = putStraight(core);
+  core.setU64(S.RIP, BigInt(STRAIGHT));
+  const [all, compiled] = [core.u64(S.INSTRUCTIONS), core.u64(J.EXECUTED)];
+  for (let n = 0; n < 100; n += 1) core.run(4 * SLICE);
+  expect(core.u64(S.RIP)).toBeLessThan(BigInt(LOOP + 5));
+  expect(core.u64(S.INSTRUCTIONS) - all - (core.u64(J.EXECUTED) - compiled)).toBeLessThanOrEqual(BigInt(instructions + 2 * 3)); // two turns of the loop
+});
+
 test('what was compiled is optimised even where the interpreter has dropped it since, and once', async () => {
   const core = await machine();
   const { jit } = core;
@@ -80,10 +102,7 @@ test('what was compiled is optimised even where the interpreter has dropped it s
   jit!.limits.slices = Infinity; // nothing is optimised yet
   startAt(LOOP + 0x100);
   until(core, () => jit!.statistics.functions === 1);
-  // Other code, run once, for which all is dropped that the interpreter had decoded.
-  const bytes = layout.DECODE_STRIDE / RECORD_BYTES + 0x1000;
-  put(core, STRAIGHT, `${'40'.repeat(bytes)} e9`); // inc eax, ...; jmp LOOP
-  new DataView(core.memory.buffer).setInt32(layout.RAM_BASE + STRAIGHT + bytes + 1, LOOP - (STRAIGHT + bytes + 5), true);
+  putStraight(core);
   startAt(STRAIGHT);
   until(core, () => jit!.statistics.functions === 2);
   jit!.limits.slices = slices;

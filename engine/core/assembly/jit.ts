@@ -100,7 +100,18 @@ export function enterCompiled(code: u32, rip: u64, left: i32): u32 {
 @inline export function countBlock(block: usize, at: usize, modeWord: u32): void {
   const n = load<u32>(block, B_COUNT) + 1;
   store<u32>(block, n, B_COUNT);
+  if (n == 1 && adoptEntry(block, at, modeWord)) return;
   if ((n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
+}
+
+/** The block was decoded anew since it was compiled: that is its compiled code again, from the next time on. */
+function adoptEntry(block: usize, at: usize, modeWord: u32): bool {
+  const slot = entrySlot(at);
+  if (load<u32>(slot) != <u32>at || load<u32>(slot, 4) != modeWord || load<u32>(slot, 12) != load<u32>(block, B_GENERATION)) return false;
+  const code = load<u32>(slot, 8);
+  store<u32>(block, code & ((1 << FN_BITS) - 1), B_JIT);
+  store<u32>(block, code >> FN_BITS, B_JIT_ENTRY);
+  return true;
 }
 
 /** An instruction that continues on another page is about to be interpreted: no block of it is kept. */
