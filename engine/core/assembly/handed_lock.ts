@@ -10,8 +10,7 @@ const TRIES: u32 = 64;
 /** Leave it this core for an instant, and look again. */
 const YIELD_NS: i64 = 20_000;
 
-// @ts-ignore: decorator
-@inline export function blockOf(pcpu: u32): usize { return PCPU_BASE + <usize>pcpu * PCPU_STRIDE; }
+export function blockOf(pcpu: u32): usize { return PCPU_BASE + <usize>pcpu * PCPU_STRIDE; }
 
 /** Waits while the word holds `value`. */
 export function waitWhile(word: usize, value: u32): void {

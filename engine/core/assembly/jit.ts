@@ -68,6 +68,11 @@ export function rewindCompiled(left: i32): void { startLeft = left; }
 // @ts-ignore: decorator
 @inline function entrySlot(at: usize): usize { return cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4); }
 
+/** Whether that slot is the code's at `at`, as it is now. */
+function isEntry(slot: usize, at: usize, modeWord: u32, generation: u32): bool {
+  return load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && load<u32>(slot, 12) == generation;
+}
+
 /** Function and entry, as tables hold them, of the block's compiled code; 0: it has none. */
 // @ts-ignore: decorator
 @inline export function compiledCode(block: usize): u32 {
@@ -107,7 +112,7 @@ export function enterCompiled(code: u32, rip: u64, left: i32): u32 {
 /** The block was decoded anew since it was compiled: that is its compiled code again, from the next time on. */
 function adoptEntry(block: usize, at: usize, modeWord: u32): bool {
   const slot = entrySlot(at);
-  if (load<u32>(slot) != <u32>at || load<u32>(slot, 4) != modeWord || load<u32>(slot, 12) != load<u32>(block, B_GENERATION)) return false;
+  if (!isEntry(slot, at, modeWord, load<u32>(block, B_GENERATION))) return false;
   const code = load<u32>(slot, 8);
   store<u32>(block, code & ((1 << FN_BITS) - 1), B_JIT);
   store<u32>(block, code >> FN_BITS, B_JIT_ENTRY);
@@ -155,10 +160,9 @@ export function findJump(target: u64): usize {
   const at = codeAt(target);
   if (at == 0) return 0;
   const entry = entrySlot(at);
-  if (load<u32>(entry) != <u32>at || load<u32>(entry, 4) != mode()) return 0;
-  const generation = load<u32>(entry, 12);
   const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
-  if (load<u32>(generationAt) != generation) return 0;
+  const generation = load<u32>(generationAt);
+  if (!isEntry(entry, at, mode(), generation)) return 0;
   return rememberJump(target, isGlobal(entryOf(tlb, target)), load<u32>(entry, 8), generation, generationAt);
 }
 
@@ -352,7 +356,7 @@ export function removeEntry(at: usize, modeWord: u32, fn: u32): void {
 export function promoteEntry(block: usize, at: usize, modeWord: u32, rip: u64): void {
   const slot = entrySlot(at);
   const generation = load<u32>(block, B_GENERATION);
-  if (load<u32>(slot) != <u32>at || load<u32>(slot, 4) != modeWord || load<u32>(slot, 12) != generation) {
+  if (!isEntry(slot, at, modeWord, generation)) {
     setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
   }
   const e = entryOf(tlb, rip);

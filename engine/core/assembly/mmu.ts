@@ -457,8 +457,7 @@ export function debugTranslate(gva: u64, write: bool): usize {
 // ---- stack
 
 /** #SS(0) for an operand on the stack of which a byte is not canonical. */
-// @ts-ignore: decorator
-@inline function needCanonicalStack(sp: u64, size: u32): void { if (!canonical(sp) || !canonical(sp + size - 1)) raiseError(SSF, 0); }
+function needCanonicalStack(sp: u64, size: u32): void { if (!canonical(sp) || !canonical(sp + size - 1)) raiseError(SSF, 0); }
 
 /** Pushes 2, 4 or 8 bytes on the current stack. */
 export function push(value: u64, size: u32): void {

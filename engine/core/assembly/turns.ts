@@ -14,12 +14,9 @@ let turns: bool = false;
 export function setTurns(on: bool): void { turns = on; }
 
 /** The lock of this pCPU's VM; two VMs that share one take turns as well. */
-// @ts-ignore: decorator
-@inline function turn(): usize { return TURNS + ((<usize>(load<u64>(cpu, S_EPTP) >> 12) & (TURN_COUNT - 1)) << 2); }
+function turn(): usize { return TURNS + ((<usize>(load<u64>(cpu, S_EPTP) >> 12) & (TURN_COUNT - 1)) << 2); }
 
 /** After a fault it is this pCPU's still. */
-// @ts-ignore: decorator
-@inline export function takeTurn(): void { if (turns) take(turn()); }
+export function takeTurn(): void { if (turns) take(turn()); }
 
-// @ts-ignore: decorator
-@inline export function giveTurn(): void { if (turns && atomic.load<u32>(turn()) == load<u32>(cpu, S_PCPU_ID) + 1) give(turn()); }
+export function giveTurn(): void { if (turns && atomic.load<u32>(turn()) == load<u32>(cpu, S_PCPU_ID) + 1) give(turn()); }
