@@ -3,6 +3,7 @@ import { constants, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compileCache } from '../engine/cli/bin/node24.mjs';
 import { defaultDefinition, guestImages, nucProcessEntry } from '../engine/index.ts';
 import type { FromNuc, NucCommandName, NucReplies, NucRequest, ToNuc } from '../engine/contract/nuc_protocol.ts';
 import { forkSpawner } from '../main/engine_host.ts';
@@ -72,6 +73,7 @@ class NucProcess {
 
 export async function nucMemory({ table }: Bench, emulator: EmulatorName): Promise<void> {
   if (emulator !== 'ours') return;
+  process.env['NODE_COMPILE_CACHE'] ??= compileCache(); // as `npm start` has it
   const folder = mkdtempSync(join(tmpdir(), 'acrn-bench-nuc-'));
   const nuc = new NucProcess();
   try {

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { loadCoreModule } from './core.ts';
 import { CODE, CoreTestMachine, DATA, STACK } from './core_test_machine.ts';
 import { OP } from './gen/ops.ts';
 import { S } from './gen/state.ts';
@@ -12,7 +13,11 @@ const STATUS = CF | PF | AF | ZF | SF | OF;
 const RAX = 0; const RCX = 1; const RDX = 2; const RBX = 3; const RSP = 4; const RSI = 6; const RDI = 7;
 
 let m: CoreTestMachine;
-beforeAll(async () => { m = await CoreTestMachine.create(); }, 180_000);
+let module: WebAssembly.Module;
+beforeAll(async () => {
+  m = await CoreTestMachine.create();
+  module = await loadCoreModule();
+}, 180_000);
 
 function randoms(seed: number): () => bigint {
   let x = BigInt(seed) | 1n;
@@ -572,4 +577,46 @@ test('a process that has nothing else to do gets the core', () => {
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
   expect(stderr).not.toContain('unsettled');
   expect(stdout.trim()).toBe('true');
+});
+
+describe('more code than the cache of decoded blocks holds', () => {
+  const BLOCKS = 60_000;
+  const SPACE = 16;
+  const FIRST = 0x10_0000;
+  /** Where the n-th block that is executed lies: blocks that follow each other are far apart. */
+  const at = (n: number): number => FIRST + (n * 7919 % BLOCKS) * SPACE;
+
+  /** ADD RBX, 1 in each block and a jump to the next; the last block goes on at CODE. */
+  function chain(): CoreTestMachine {
+    const machine = new CoreTestMachine(module);
+    const { data, ram } = machine;
+    for (let n = 0; n < BLOCKS; n += 1) {
+      ram.set([0x48, 0x81, 0xc3, 1, 0, 0, 0, 0xe9], at(n));
+      data.setInt32(at(n) + 8, (n + 1 < BLOCKS ? at(n + 1) : CODE) - at(n) - 12, true);
+    }
+    return machine.long64();
+  }
+
+  test('what a block goes on with is right when parts of the cache are filled anew', () => {
+    const machine = chain();
+    // DEC RCX; JZ to HLT; JMP first block
+    machine.load([0x48, 0xff, 0xc9, 0x74, 5, 0xe9, ...new Uint8Array(Int32Array.of(at(0) - CODE - 10).buffer)]);
+    machine.setReg(RCX, 4n);
+    expect(machine.run(10_000_000)).toBe(HLT);
+    expect(machine.reg(RBX)).toBe(BigInt(3 * BLOCKS));
+  });
+
+  test('the oldest blocks are dropped, not all of them', () => {
+    const machine = chain();
+    machine.load([]);
+    machine.core.setU64(S.RIP, BigInt(at(0)));
+    expect(machine.run(10_000_000)).toBe(HLT);
+    // Behind the core's back: what is in the cache does not see it.
+    const isKept = (n: number): boolean => {
+      machine.ram.set([0xcc], at(n));
+      machine.core.setU64(S.RIP, BigInt(at(n)));
+      return machine.run(1) !== -1 - 3;
+    };
+    expect([0, 1000, BLOCKS / 2, BLOCKS - 1000, BLOCKS - 1].map(isKept)).toEqual([false, false, true, true, true]);
+  });
 });

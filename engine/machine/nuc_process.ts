@@ -2,6 +2,7 @@
  * The NUC process: one Machine, driven by messages (contract/nuc_protocol.ts) over Electron's parentPort or, as a
  * plain child process, Node's IPC channel. It ends when its parent does.
  */
+import { flushCompileCache } from 'node:module';
 import type { z } from 'zod';
 import { type FromNuc, type NucCommandName, type NucReplies, nucRequests, type NucRequest } from '../contract/nuc_protocol.ts';
 import { optionsFromDefinition } from '../devicemodel/core/options.ts';
@@ -34,7 +35,11 @@ const handlers: { [K in NucCommandName]: (request: NucRequest<K>) => Promise<Nuc
     });
     return {};
   },
-  'vm.start': async ({ definition }) => (await theMachine().start(optionsFromDefinition(definition), (line) => log(`${definition.name}: ${line}`))).vm,
+  'vm.start': async ({ definition }) => {
+    const { vm } = await theMachine().start(optionsFromDefinition(definition), (line) => log(`${definition.name}: ${line}`));
+    flushCompileCache(); // now that all of it is loaded, and in case we are killed
+    return vm;
+  },
   'vm.stop': ({ name, force }) => theMachine().stop(name, force),
   'vm.reset': ({ name }) => theMachine().reset(name),
   'vm.pause': ({ name }) => theMachine().pause(name),

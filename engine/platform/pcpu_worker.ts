@@ -1,5 +1,6 @@
 /** A pCPU's thread: starts the software given to it, then waits for commands and executes them one by one. */
 import { randomFillSync } from 'node:crypto';
+import { flushCompileCache } from 'node:module';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Core } from '../core/core.ts';
 import { boardClock } from '../lib/clock.ts';
@@ -36,6 +37,7 @@ const { start } = (await import(software)) as { start: PcpuSoftware };
 const parts = firstMessage() as CoreParts;
 const handle = start(pcpu);
 send({ ready: true });
+flushCompileCache(); // the thread is ended, not left, and what it has compiled would be lost
 
 for (let seen = 0; ;) {
   Atomics.wait(mailbox, 0, seen);

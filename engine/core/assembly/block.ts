@@ -2,7 +2,7 @@
  * The cache of decoded blocks of this pCPU, keyed by the wasm address of the first byte and the mode word.
  *
  * A block never leaves its page. It is valid while the page's generation is what it was before the page was marked
- * (code_page.ts). When the region is full, everything is dropped.
+ * (code_page.ts). The region has four parts that are filled in turn; when all are full, the oldest part's blocks are dropped.
  *
  * @spec   SDM vol. 3, 9.1.3 handling self- and cross-modifying code
  */
@@ -26,21 +26,27 @@ export const B_BYTES: usize = 32;
 export const B_COUNT: usize = 36; //     executions by the interpreter
 export const B_JIT: usize = 40; //       compiled code: index in the table, 0 none; and the entry to use there
 export const B_JIT_ENTRY: usize = 44;
+const B_END: usize = 48; //              one past its last record: where the next block of the part begins
 export const B_RECORDS: usize = 64;
 
 const BUCKETS: u32 = 0x10000;
 const MAX_INSTRUCTIONS: u32 = 96;
 const SCRATCH_OFFSET: usize = 0x40000;
 const POOL_OFFSET: usize = 0x42000;
+const PARTS: usize = 4;
+const PART_BYTES: usize = (DECODE_STRIDE - POOL_OFFSET) / PARTS & ~63;
 const LARGEST: usize = B_RECORDS + REC_SIZE * (<usize>MAX_INSTRUCTIONS + 2);
 
 let buckets: usize = 0;
+/** Where the next block goes, and the part that it is in. */
 let pool: usize = 0;
-let poolEnd: usize = 0;
+let part: usize = 0;
+/** Behind the instruction that crosses a page: for each part, one past its last block. */
+let partEnds: usize = 0;
 /** The block that is never cached: decoded anew each time. */
 export let scratch: usize = 0;
 let crossing: usize = 0;
-/** Counts how often everything was dropped: pointers to blocks from before are void. */
+/** Counts how often blocks were dropped: pointers to blocks from before are void. */
 export let cacheEpoch: u32 = 0;
 
 /** Called once the pCPU is known. */
@@ -49,15 +55,46 @@ export function initBlocks(): void {
   buckets = base;
   scratch = base + SCRATCH_OFFSET;
   crossing = scratch + 0x1f00;
-  poolEnd = base + DECODE_STRIDE;
+  partEnds = scratch + 0x1f80;
   dropBlocks();
 }
+
+// @ts-ignore: decorator
+@inline function partAt(n: usize): usize { return buckets + POOL_OFFSET + n * PART_BYTES; }
 
 /** Forgets every block. */
 export function dropBlocks(): void {
   memory.fill(buckets, 0, <usize>BUCKETS << 2);
-  pool = buckets + POOL_OFFSET;
+  for (let n: usize = 0; n < PARTS; n++) store<u32>(partEnds + (n << 2), <u32>partAt(n));
+  part = 0;
+  pool = partAt(0);
   cacheEpoch++;
+}
+
+/** Goes on with the part that was filled longest ago; forgets its blocks, and dead ones on the way. */
+function nextPart(): void {
+  store<u32>(partEnds + (part << 2), <u32>pool);
+  part = (part + 1) % PARTS;
+  pool = partAt(part);
+  store<u32>(partEnds + (part << 2), <u32>pool);
+  memory.fill(buckets, 0, <usize>BUCKETS << 2);
+  for (let n: usize = 0; n < PARTS; n++) {
+    const partEnd = <usize>load<u32>(partEnds + (n << 2));
+    for (let block = partAt(n); block < partEnd; block = <usize>load<u32>(block, B_END)) {
+      if (load<u32>(block, B_KEY) == 0) continue;
+      if (<usize>load<u32>(block, B_FIRST) - pool < PART_BYTES) store<u32>(block, 0, B_FIRST);
+      if (<usize>load<u32>(block, B_SECOND) - pool < PART_BYTES) store<u32>(block, 0, B_SECOND);
+      addToBucket(block, <usize>load<u32>(block, B_KEY), load<u32>(block, B_MODE));
+    }
+  }
+  cacheEpoch++;
+}
+
+// @ts-ignore: decorator
+@inline function addToBucket(block: usize, at: usize, mode: u32): void {
+  const bucket = bucketOf(at, mode);
+  store<u32>(block, load<u32>(bucket), B_NEXT);
+  store<u32>(bucket, <u32>block);
 }
 
 // @ts-ignore: decorator
@@ -122,7 +159,7 @@ function newBlock(at: usize, mode: u32, rip: u64): usize {
   const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
   const generation = atomic.load<u32>(generationAt);
   const cached = at >= RAM_BASE && markCodePage(at);
-  if (cached && pool + LARGEST > poolEnd) dropBlocks();
+  if (cached && pool + LARGEST > partAt(part) + PART_BYTES) nextPart();
   let block = cached ? pool : scratch;
   if (decodeBlock(block, at, mode, cached ? MAX_INSTRUCTIONS : 16) == 0) {
     block = scratch;
@@ -133,9 +170,8 @@ function newBlock(at: usize, mode: u32, rip: u64): usize {
   store<u32>(block, <u32>at, B_KEY);
   store<u32>(block, generation, B_GENERATION);
   store<u32>(block, <u32>generationAt, B_GENERATION_AT);
-  const bucket = bucketOf(at, mode);
-  store<u32>(block, load<u32>(bucket), B_NEXT);
-  store<u32>(bucket, <u32>block);
+  store<u32>(block, <u32>end, B_END);
+  addToBucket(block, at, mode);
   pool = end;
   return block;
 }

@@ -1,6 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ModuleCollector } from './collect.ts';
+import { prepareV8 } from './module.ts';
+
+prepareV8();
 
 /** A module that nothing holds on to. */
 const garbage = (): WeakRef<WebAssembly.Module> => new WeakRef(new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)));

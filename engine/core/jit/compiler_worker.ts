@@ -2,6 +2,7 @@
  * A thread that compiles the regions that pCPUs ask for, several to a module. A NUC has one for baseline code and one for optimised
  * code (compiler_service.ts).
  */
+import { flushCompileCache } from 'node:module';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
 import { RecordPool, compileBatch } from './batch.ts';
@@ -110,3 +111,5 @@ control.on('message', (to: Connect) => {
     schedule();
   });
 });
+
+flushCompileCache(); // the thread is ended, not left, and what it has compiled would be lost

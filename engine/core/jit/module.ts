@@ -16,9 +16,12 @@ const FLAG_PARAMS = [I32, I64, I64, I64, I32];
  * What V8 has to be told before the first module is compiled. Branch hints are read: rare paths then cost hot ones no registers. So are
  * compilation hints (tiers.ts).
  * And baseline code is made at once: of the core because what is made of it later might not count its executions (tiers.ts), of
- * compiled code on the compiler's thread, not by the pCPU that calls a function first.
+ * compiled code on the compiler's thread, not by the pCPU that calls a function first. ModuleCollector needs the collector's function.
+ * All of it before the first thread is started: Node keeps compiled scripts by what flags V8 has, and a thread that finds none of its own
+ * loads Node's compiler of TypeScript, 11 MiB.
  */
 export function prepareV8(): void {
+  setFlagsFromString('--expose-gc');
   setFlagsFromString('--experimental-wasm-branch-hinting');
   setFlagsFromString('--no-wasm-lazy-compilation');
   setFlagsFromString('--experimental-wasm-compilation-hints');

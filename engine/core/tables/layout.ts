@@ -21,9 +21,9 @@ export const layout = {
   PAGE_GENERATION_BASE: 0x01c0_0000,
   /** One byte per HPA page: bit n set while pCPU n may hold decoded code of that page. */
   PAGE_CODE_BASE: 0x0200_0000,
-  /** Pre-decoded instruction caches, one per pCPU. Python programs run through 8 MiB of them in 0.2 s, and are interpreted more then. */
+  /** Pre-decoded instruction caches, one per pCPU. */
   DECODE_BASE: 0x0220_0000,
-  DECODE_STRIDE: 0x0100_0000,
+  DECODE_STRIDE: 0x0080_0000,
   /** Lock-step checking (assembly/shadow.ts): one block a pCPU, two lists in its first pages, copies of guest pages behind. */
   SHADOW_BASE: 0x0d00_0000,
   SHADOW_STRIDE: 0x0040_0000,
