@@ -1,6 +1,6 @@
 /** Starts the benchmark's guest on one of the emulators and watches what it prints. Times are seconds since the start. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,8 +63,8 @@ export class Guest {
   constructor(name: EmulatorName, spec: GuestSpec, settings: Settings, firstPcpu = 1) {
     this.name = name;
     const [command, args] = commandLine(name, spec, settings, firstPcpu);
-    const env = { ...process.env, ACRN_DESKTOP_RUNTIME: mkdtempSync(join(tmpdir(), 'acrn-bench-run-')) };
-    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const runtime = mkdtempSync(join(tmpdir(), 'acrn-bench-run-'));
+    const child = spawn(command, args, { env: { ...process.env, ACRN_DESKTOP_RUNTIME: runtime }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     const killer = setTimeout(() => child.kill('SIGKILL'), settings.timeoutSeconds * 1000);
     const take = (chunk: Buffer): void => {
@@ -77,6 +77,7 @@ export class Guest {
       child.on('error', reject);
       child.on('close', () => {
         clearTimeout(killer);
+        rmSync(runtime, { recursive: true, force: true });
         this.#over = true;
         for (const look of this.#waiting) look();
         resolve(this.seconds);

@@ -4,6 +4,7 @@ import { S } from './gen/state.ts';
 import { inBothModes } from './jit_both_test_machine.ts';
 import { CODE, DATA, type JitMachine } from './jit_test_machine.ts';
 import { J } from './jit/layout.ts';
+import { layout } from './tables/layout.ts';
 
 const EXCEPTION = 0;
 const CODE_TABLE = 0x4000; // the page table of the first 2 MiB
@@ -160,4 +161,20 @@ test('a block that the page falls into with known flags is an entry for the othe
   expect(m.gpr(5)).toBe(0n);
   const interpreted = m.core.u64(S.INSTRUCTIONS) - m.core.u64(J.EXECUTED);
   expect(interpreted).toBeLessThan(2_000n);
+});
+
+describe('pages that code was in, and that are data now', () => {
+  test.each([
+    ['stores', '488907 48898700100000'], // again: mov [rdi],rax; mov [rdi+0x1000],rax; dec rbp; jnz again; hlt
+    ['read-modify-writes', '48ff07 48ff8700100000'], //   inc qword [rdi]; inc qword [rdi+0x1000]
+  ])('are written without the interpreter soon, also in turn: %s', (_, writes) => {
+    const marks = [DATA, DATA + 0x1000].map((page) => layout.PAGE_CODE_BASE + (page >> 12));
+    const m = both(bytes(`${writes} 48ffcd 75f1 f4`), (on) => {
+      for (const mark of marks) new Uint8Array(on.core.memory.buffer)[mark] = 1;
+      on.setGpr(5, 4000n);
+      on.setGpr(7, BigInt(DATA));
+    });
+    expect(marks.map((mark) => new Uint8Array(m.core.memory.buffer)[mark])).toEqual([0, 0]);
+    expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(15_000n);
+  });
 });

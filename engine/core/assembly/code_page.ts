@@ -16,13 +16,14 @@ import {
 } from './gen/state';
 import { dropCodeWriteTags } from './tlb';
 
-/** Writes to one marked page in a row after which its mark is withdrawn: it has become data. */
+/** Writes to a marked page after which its mark is withdrawn: it has become data. */
 const WITHDRAW_AFTER: u32 = 24;
+/** Of each pCPU, the pages that lie so many pages apart: u32 page written last, u32 how often since it was marked. */
+const WRITTEN_PAGES: usize = 0x4_0000;
+const WRITTEN_SLOTS: usize = 512;
 
 let neededEpoch: u32 = 0;
 let settledEpoch: u32 = 0;
-let lastWritten: usize = 0;
-let lastWrittenCount: u32 = 0;
 const NONE: usize = 0xffff_ffff;
 let pendingPage: usize = NONE;
 
@@ -55,7 +56,7 @@ export function markCodePage(wasmAddr: usize): bool {
   const bit = <u8>1 << <u8>self;
   if (!(atomic.load<u8>(mark) & bit)) {
     const old = atomic.or<u8>(mark, bit);
-    lastWritten = 0;
+    store<u32>(writtenSlot(mark - PAGE_CODE_BASE), 0, 4);
     if (old == 0) {
       neededEpoch = atomic.add<u32>(CODE_EPOCH, 1) + 1;
       for (let other: u32 = 0; other < MAX_PCPUS; other++) if (other != self) summon(other);
@@ -77,18 +78,25 @@ export function markCodePage(wasmAddr: usize): bool {
 // @ts-ignore: decorator
 @inline export function isCodePage(wasmAddr: usize): bool { return atomic.load<u8>(PAGE_CODE_BASE + ((wasmAddr - RAM_BASE) >> 12)) != 0; }
 
+// @ts-ignore: decorator
+@inline function writtenSlot(page: usize): usize { return cpu + WRITTEN_PAGES + ((page & (WRITTEN_SLOTS - 1)) << 3); }
+
+/** A marked page was written, and its generation is counted next: that order lets a mark be withdrawn. */
+function countWrite(page: usize): void {
+  const slot = writtenSlot(page);
+  let n: u32 = load<u32>(slot) == <u32>page ? load<u32>(slot, 4) + 1 : 1;
+  if (n == WITHDRAW_AFTER) {
+    atomic.store<u8>(PAGE_CODE_BASE + page, 0);
+    n = 0;
+  }
+  store<u32>(slot, <u32>page);
+  store<u32>(slot, n, 4);
+}
+
 /** Voids the blocks of a marked page that has just been written, and ends the current one after the instruction. */
 export function writtenToCode(wasmAddr: usize): void {
   const page = (wasmAddr - RAM_BASE) >> 12;
-  if (page == lastWritten) {
-    if (++lastWrittenCount == WITHDRAW_AFTER) {
-      atomic.store<u8>(PAGE_CODE_BASE + page, 0);
-      lastWritten = 0;
-    }
-  } else {
-    lastWritten = page;
-    lastWrittenCount = 0;
-  }
+  countWrite(page);
   atomic.add<u32>(PAGE_GENERATION_BASE + (page << 2), 1);
   store<u32>(cpu, 1, S_LEAVE_BLOCK);
 }
@@ -104,6 +112,7 @@ export function aboutToWriteCode(wasmAddr: usize): void {
 /** Bumps the generation of the page of the last read-modify-write, which is complete: another pCPU may have decoded old bytes meanwhile. */
 export function settleWrites(): void {
   if (pendingPage == NONE) return;
+  countWrite(pendingPage);
   atomic.add<u32>(PAGE_GENERATION_BASE + (pendingPage << 2), 1);
   pendingPage = NONE;
 }

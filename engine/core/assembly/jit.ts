@@ -48,8 +48,10 @@ const J_STATUS: usize = 0xf30;
 const J_NOTES: usize = 0x18_8000;
 const NOTES: u32 = 64;
 const FN_BITS: u32 = 12;
-const J_ENTRIES: usize = 0x10_0000;
-const ENTRY_SLOTS: usize = 0x8000;
+const J_ENTRIES: usize = 0x8_0000;
+/** Sets of two slots. */
+const ENTRY_SETS: usize = 0x8000;
+const SLOT_SIZE: usize = 16;
 
 export const JIT_INTERPRET: u32 = 1;
 export const JIT_STATE: u32 = 2;
@@ -64,13 +66,22 @@ let startLeft: i32 = 0;
 /** Before instructions that compiled code has executed are executed once more: as if it had not run. */
 export function rewindCompiled(left: i32): void { startLeft = left; }
 
-/** Slot of the table of entries for code at a wasm address. */
+/** The first of the two slots of the table of entries for code at a wasm address. */
 // @ts-ignore: decorator
-@inline function entrySlot(at: usize): usize { return cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SLOTS - 1)) << 4); }
+@inline function entrySet(at: usize): usize { return cpu + J_ENTRIES + (((at ^ (at >> 12)) & (ENTRY_SETS - 1)) << 5); }
 
-/** Whether that slot is the code's at `at`, as it is now. */
-function isEntry(slot: usize, at: usize, modeWord: u32, generation: u32): bool {
-  return load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && load<u32>(slot, 12) == generation;
+/** Slot of the code at a wasm address, whatever its generation; 0: none. */
+function slotOf(at: usize, modeWord: u32): usize {
+  let slot = entrySet(at);
+  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord) return slot;
+  slot += SLOT_SIZE;
+  return load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord ? slot : 0;
+}
+
+/** Function and entry, as tables hold them, of the code at a wasm address as it is now; 0: none. */
+function entryAt(at: usize, modeWord: u32, generation: u32): u32 {
+  const slot = slotOf(at, modeWord);
+  return slot != 0 && load<u32>(slot, 12) == generation ? load<u32>(slot, 8) : 0;
 }
 
 /** Function and entry, as tables hold them, of the block's compiled code; 0: it has none. */
@@ -111,9 +122,8 @@ export function enterCompiled(code: u32, rip: u64, left: i32): u32 {
 
 /** The block was decoded anew since it was compiled: that is its compiled code again, from the next time on. */
 function adoptEntry(block: usize, at: usize, modeWord: u32): bool {
-  const slot = entrySlot(at);
-  if (!isEntry(slot, at, modeWord, load<u32>(block, B_GENERATION))) return false;
-  const code = load<u32>(slot, 8);
+  const code = entryAt(at, modeWord, load<u32>(block, B_GENERATION));
+  if (code == 0) return false;
   store<u32>(block, code & ((1 << FN_BITS) - 1), B_JIT);
   store<u32>(block, code >> FN_BITS, B_JIT_ENTRY);
   return true;
@@ -159,11 +169,16 @@ export function isMapped(linearPage: u64, page: usize): u32 {
 export function findJump(target: u64): usize {
   const at = codeAt(target);
   if (at == 0) return 0;
-  const entry = entrySlot(at);
   const generationAt = PAGE_GENERATION_BASE + (((at - RAM_BASE) >> 12) << 2);
   const generation = load<u32>(generationAt);
-  if (!isEntry(entry, at, mode(), generation)) return 0;
-  return rememberJump(target, isGlobal(entryOf(tlb, target)), load<u32>(entry, 8), generation, generationAt);
+  const code = entryAt(at, mode(), generation);
+  return code == 0 ? 0 : rememberJump(target, isGlobal(entryOf(tlb, target)), code, generation, generationAt);
+}
+
+/** A jump from the interpreter to compiled code. */
+function remember(rip: u64, code: u32, generation: u32, generationAt: usize): void {
+  const e = entryOf(tlb, rip);
+  rememberJump(rip, load<u64>(e, E_EXEC) == (rip & ~0xfff) && isGlobal(e), code, generation, generationAt);
 }
 
 function translateQuietly(gva: u64, size: u32, access: u32): usize {
@@ -324,11 +339,15 @@ export function decodeCrossingForJit(rec: usize, bytes: usize, page: usize, behi
 /** Marks a page as one that holds code; false: it cannot be cached now. */
 export function markCode(page: usize): bool { return markCodePage(page); }
 
-function setEntry(at: usize, modeWord: u32, generation: u32, fn: u32, entry: u32): void {
-  const slot = entrySlot(at);
+function setEntry(at: usize, modeWord: u32, generation: u32, code: u32): void {
+  let slot = slotOf(at, modeWord);
+  if (slot == 0) {
+    slot = entrySet(at);
+    memory.copy(slot + SLOT_SIZE, slot, SLOT_SIZE);
+  }
   store<u32>(slot, <u32>at);
   store<u32>(slot, modeWord, 4);
-  store<u32>(slot, fn | entry << FN_BITS, 8);
+  store<u32>(slot, code, 8);
   store<u32>(slot, generation, 12);
 }
 
@@ -340,7 +359,7 @@ export function installEntry(at: usize, modeWord: u32, generation: u32, fn: u32,
     store<u32>(block, entry < 0 ? 0 : fn, B_JIT);
     store<u32>(block, <u32>entry, B_JIT_ENTRY);
   }
-  if (entry >= 0) setEntry(at, modeWord, generation, fn, entry);
+  if (entry >= 0) setEntry(at, modeWord, generation, fn | <u32>entry << FN_BITS);
 }
 
 /** The table's function `fn` is not the code of the block at `at` any more. */
@@ -348,23 +367,20 @@ export function removeEntry(at: usize, modeWord: u32, fn: u32): void {
   forgetJumps();
   const block = peekBlock(at, modeWord);
   if (block != 0 && load<u32>(block, B_JIT) == fn) store<u32>(block, 0, B_JIT);
-  const slot = entrySlot(at);
-  if (load<u32>(slot) == <u32>at && load<u32>(slot, 4) == modeWord && (load<u32>(slot, 8) & ((1 << FN_BITS) - 1)) == fn) store<u64>(slot, 0);
+  const slot = slotOf(at, modeWord);
+  if (slot != 0 && (load<u32>(slot, 8) & ((1 << FN_BITS) - 1)) == fn) store<u64>(slot, 0);
 }
 
 /** A block that has compiled code was entered from the interpreter: compiled code, and the run loop, find it the next time. */
 export function promoteEntry(block: usize, at: usize, modeWord: u32, rip: u64): void {
-  const slot = entrySlot(at);
   const generation = load<u32>(block, B_GENERATION);
-  if (!isEntry(slot, at, modeWord, generation)) {
-    setEntry(at, modeWord, generation, load<u32>(block, B_JIT), load<u32>(block, B_JIT_ENTRY));
-  }
-  const e = entryOf(tlb, rip);
-  rememberJump(rip, load<u64>(e, E_EXEC) == (rip & ~0xfff) && isGlobal(e), compiledCode(block), generation, load<u32>(block, B_GENERATION_AT));
+  const code = compiledCode(block);
+  if (entryAt(at, modeWord, generation) == 0) setEntry(at, modeWord, generation, code);
+  remember(rip, code, generation, load<u32>(block, B_GENERATION_AT));
 }
 
 /** Forgets all compiled code of this pCPU. The blocks must be dropped as well. */
 export function forgetEntries(): void {
-  memory.fill(cpu + J_ENTRIES, 0, ENTRY_SLOTS << 4);
+  memory.fill(cpu + J_ENTRIES, 0, ENTRY_SETS << 5);
   renewKeys();
 }

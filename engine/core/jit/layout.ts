@@ -17,8 +17,8 @@ export const J = {
   STEPS: 0xf18,
   STEP_INTERVAL: 0xf1c,
   STEPS_NOTED: 0xf20,
-  /** Entry points by wasm address: 16 bytes a slot: u32 address, u32 mode, u32 table index and entry << FN_BITS, u32 generation of the page. */
-  ENTRIES: 0x10_0000,
+  /** Entry points by wasm address, in sets of two slots, 1 MiB; 16 bytes a slot: u32 address, u32 mode, u32 table index and entry << FN_BITS, u32 generation of the page. */
+  ENTRIES: 0x8_0000,
   /** The compiler's list of a page's blocks, u16 each. */
   LIST: 0x18_0000,
   /** The last notes of steps, 32 bytes each: u64 linear page and target page, u32 their wasm addresses, u32 mode. */
