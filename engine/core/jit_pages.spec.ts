@@ -178,3 +178,38 @@ describe('pages that code was in, and that are data now', () => {
     expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(15_000n);
   });
 });
+
+describe('a function whose pushes cross from one stack page to another', () => {
+  // again: cmp rbp,1000; jne on; mov [r8],r9; invlpg [rsi]; on: call f; dec rbp; jnz again; hlt
+  // f: push rbx; push r12; push r13; push r14; inc rbx; lea r12,[r12+rbx]; add r13,1; pop r14; pop r13; pop r12; pop rbx; inc rbx; ret
+  const CALLS = bytes('4881fde8030000 7506 4d8908 0f013e e806000000 48ffcd 75e7 f4 53 4154 4155 4156 48ffc3 4d8d241c 4983c501 415e 415d 415c 5b 48ffc3 c3');
+  /** The stack pointer `into` bytes into the second page of DATA; below it is another page than the one in front. */
+  const prepare = (m: JitMachine, into: number, entry: number): void => {
+    m.ram.writeBigUInt64LE(BigInt(DATA + 0x3000 | 3), DATA_TABLE);
+    m.core.syncAfterStateWrite();
+    m.setGpr(3, 0n);
+    m.setGpr(4, BigInt(DATA + 0x1000 + into));
+    m.setGpr(5, 3000n);
+    m.setGpr(6, BigInt(DATA));
+    m.setGpr(8, BigInt(entry));
+    m.setGpr(9, 0n);
+    for (const r of [12, 13, 14]) m.setGpr(r, BigInt(r));
+  };
+
+  test.each([8, 16, 24, 32])('stays in compiled code, %i bytes behind where the pages meet', (into) => {
+    const m = both(CALLS, (on) => prepare(on, into, DATA + 0x2000));
+    expect(m.gpr(3)).toBe(3000n);
+    expect(m.ram.readBigUInt64LE(DATA + 0x3000 + 0x1000 + into - 40)).toBe(14n);
+    expect(m.core.u64(J.ENTERED)).toBeLessThan(1000n);
+    expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(50_000n);
+  });
+
+  test('finds the pushes before the one that faults done', () => {
+    const m = both(CALLS, (on) => prepare(on, 24, DATA_TABLE), EXCEPTION);
+    expect(m.core.u64(S.EXIT_QUALIFICATION)).toBe(BigInt(DATA + 0xff8));
+    expect(m.core.u64(S.RIP)).toBe(BigInt(CODE + 29));
+    expect(m.gpr(4)).toBe(BigInt(DATA + 0x1000));
+    expect(m.gpr(3)).toBe(2000n);
+    expect(m.core.u64(J.EXECUTED)).toBeGreaterThan(30_000n);
+  });
+});

@@ -466,12 +466,17 @@ export class Emitter {
 
   /** Pushes a wasm address that lacks the offset; `linear` pushes the linear one, for where the window is not. */
   #throughWindow({ window, offset }: { window: Window; offset: number }, size: number, write: boolean, linear: () => void): void {
+    this.#throughLocal(window.local, offset, size, write ? this.helpers.write : this.helpers.read, linear);
+  }
+
+  /** The same through any local with the wasm address of a stretch of memory, or 0. */
+  #throughLocal(local: number, offset: number, size: number, helper: number, linear: () => void): void {
     const { code } = this;
-    code.get(window.local).likely().if(I32);
-    code.get(window.local);
+    code.get(local).likely().if(I32);
+    code.get(local);
     code.else();
     linear();
-    code.i32(size).i64(0).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
+    code.i32(size).i64(0).call(helper).tee(L.P).op(O.I32_EQZ);
     this.missIf();
     code.get(L.P).i32(offset).op(O.I32_SUB);
     code.end();
@@ -491,17 +496,22 @@ export class Emitter {
   }
 
   /**
-   * Of a run of pushes or pops (stack_run.ts): looks the whole of it up at its first instruction, and pushes the wasm address
-   * of its lowest byte.
+   * Pushes the wasm address of the next `size` bytes of a run of pushes or pops (stack_run.ts), which lacks the offset that is returned.
+   * The whole run is looked up at its first instruction.
    */
-  stackRunBase(run: StackRun): void {
-    this.#stackRunLocal ??= this.local(I32);
+  stackRunAccess(run: StackRun, size: number): number {
+    const { code } = this;
+    const helper = run.pushes ? this.helpers.write : this.helpers.read;
+    const local = this.#stackRunLocal ??= this.local(I32);
     if (run.done === 0) {
       this.stackAddress(RSP, run.pushes ? -run.bytes : 0);
-      this.translate(run.bytes, run.pushes);
-      this.code.set(this.#stackRunLocal);
+      this.#translateOr(run.bytes, run.pushes, () => { code.get(L.EA).i32(run.bytes).get(L.TAG).call(helper); });
+      code.set(local);
     }
-    this.code.get(this.#stackRunLocal);
+    const offset = run.pushes ? run.bytes - run.done - size : run.done;
+    this.#throughLocal(local, offset, size, helper, () => this.stackAddress(RSP, run.pushes ? -size : 0));
+    run.done += size;
+    return offset;
   }
 
   /** Moves the stack pointer where EA says nothing about it. */
@@ -540,15 +550,23 @@ export class Emitter {
   /** Pops a linear address, which stays in EA; pushes the wasm address of an access of `size` bytes that is allowed. */
   translate(size: number, write: boolean): void {
     const { code } = this;
+    this.#translateOr(size, write, () => {
+      code.get(L.EA).i32(size).get(L.TAG).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
+      this.missIf();
+      code.get(L.P);
+    });
+  }
+
+  /** The same; `otherwise` pushes what is to be the address where it is not in the TLB, whose tag is in TAG. */
+  #translateOr(size: number, write: boolean, otherwise: () => void): void {
+    const { code } = this;
     this.#entry();
     code.memory(O.I64_LOAD, write ? TLB_WRITE : TLB_READ).tee(L.TAG).get(L.EA);
     if (size > 1) code.i64(size - 1).op(O.I64_ADD);
     code.i64(-4096).op(O.I64_AND).op(O.I64_EQ).likely().if(I32);
     code.get(L.EA).op(O.I32_WRAP).get(L.SLOT).memory(O.I32_LOAD, TLB_ADDEND).op(O.I32_ADD);
     code.else();
-    code.get(L.EA).i32(size).get(L.TAG).call(write ? this.helpers.write : this.helpers.read).tee(L.P).op(O.I32_EQZ);
-    this.missIf();
-    code.get(L.P);
+    otherwise();
     code.end();
   }
 

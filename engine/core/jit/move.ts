@@ -261,10 +261,9 @@ function conditionalMove(e: Emitter, i: Instruction, f: FlagState): void {
 export function push(e: Emitter, size: number, value: () => void): void {
   const run = e.stackRun;
   if (run !== undefined) {
-    e.stackRunBase(run);
+    const offset = e.stackRunAccess(run, size);
     value();
-    run.done += size;
-    e.store(size, run.bytes - run.done);
+    e.store(size, offset);
     e.addToStack(-size);
     return;
   }
@@ -313,9 +312,8 @@ function loadStack(e: Emitter, r: number, size: number): void {
 export function pop(e: Emitter, size: number, more = 0, check = (): void => {}): void {
   const { code, stackRun: run } = e;
   if (run !== undefined) {
-    e.stackRunBase(run);
-    code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, run.done).set(L.W0);
-    run.done += size;
+    const offset = e.stackRunAccess(run, size);
+    code.memory(size === 8 ? O.I64_LOAD : O.I64_LOAD32_U, offset).set(L.W0);
     check();
     e.addToStack(size + more);
     return;

@@ -1,6 +1,6 @@
 /**
  * Runs of pushes or pops, as functions begin and end with: their stretch of the stack is looked up once. Where it crosses a
- * page the interpreter executes them.
+ * page each access is translated by the core.
  */
 import { OP } from '../gen/ops.ts';
 import type { Instruction } from './instruction.ts';
