@@ -60,9 +60,10 @@ export class Terminal {
 
   /** Types a command line and returns what it printed, up to the next prompt. */
   async command(line: string): Promise<string> {
-    this.type(`${line}; echo "done:$?:"\n`);
-    const match = await this.transcript.expect(/([\s\S]*?)done:(\d+):\r?\n/);
-    return match[1].slice(match[1].indexOf('\n') + 1).replaceAll('\r', '');
+    // The terminal shows the line as well, wrapped somewhere, and perhaps twice; `$?` is a number in what it printed only.
+    this.type(`echo "from:$?:"; ${line}; echo "done:$?:"\n`);
+    const match = await this.transcript.expect(/from:\d+:\r?\n([\s\S]*?)done:\d+:\r?\n/);
+    return match[1].replaceAll('\r', '');
   }
 
   close(): void {
