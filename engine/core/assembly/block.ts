@@ -59,8 +59,7 @@ export function initBlocks(): void {
   dropBlocks();
 }
 
-// @ts-ignore: decorator
-@inline function partAt(n: usize): usize { return buckets + POOL_OFFSET + n * PART_BYTES; }
+function partAt(n: usize): usize { return buckets + POOL_OFFSET + n * PART_BYTES; }
 
 /** Forgets every block. */
 export function dropBlocks(): void {
@@ -90,8 +89,7 @@ function nextPart(): void {
   cacheEpoch++;
 }
 
-// @ts-ignore: decorator
-@inline function addToBucket(block: usize, at: usize, mode: u32): void {
+function addToBucket(block: usize, at: usize, mode: u32): void {
   const bucket = bucketOf(at, mode);
   store<u32>(block, load<u32>(bucket), B_NEXT);
   store<u32>(bucket, <u32>block);

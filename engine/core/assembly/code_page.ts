@@ -78,8 +78,7 @@ export function markCodePage(wasmAddr: usize): bool {
 // @ts-ignore: decorator
 @inline export function isCodePage(wasmAddr: usize): bool { return atomic.load<u8>(PAGE_CODE_BASE + ((wasmAddr - RAM_BASE) >> 12)) != 0; }
 
-// @ts-ignore: decorator
-@inline function writtenSlot(page: usize): usize { return cpu + WRITTEN_PAGES + ((page & (WRITTEN_SLOTS - 1)) << 3); }
+function writtenSlot(page: usize): usize { return cpu + WRITTEN_PAGES + ((page & (WRITTEN_SLOTS - 1)) << 3); }
 
 /** A marked page was written, and its generation is counted next: that order lets a mark be withdrawn. */
 function countWrite(page: usize): void {
