@@ -3,7 +3,7 @@
  * on 32-bit builds, and beside this computer itself. Prints one Markdown table.
  *
  *   node bench/run.ts [--runs 5] [--only boot,compute,debian,smp,disk,console,idle,nuc,native,v86] [--cpus 1] [--peers ours,tcg]
- *                     [--ours "arguments for acrn-dm"] [--v86 folder-of-the-package --v86-kernel bzImage [--cflags32 "-m32"]]
+ *                     [--keep on|off] [--ours "arguments for acrn-dm"] [--v86 folder-of-the-package --v86-kernel bzImage [--cflags32 "-m32"]]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,11 +24,13 @@ for (let i = 0; i + 1 < args.length; i += 1) {
 const { values } = parseArgs({ args, options: {
   runs: { type: 'string', default: '5' }, only: { type: 'string', default: '' }, cpus: { type: 'string', default: '1' },
   memory: { type: 'string', default: '512' }, timeout: { type: 'string', default: '600' },
-  peers: { type: 'string', default: 'ours,tcg' }, ours: { type: 'string', default: '' },
+  peers: { type: 'string', default: 'ours,tcg' }, ours: { type: 'string', default: '' }, keep: { type: 'string', default: 'on' },
   v86: { type: 'string', default: '' }, 'v86-kernel': { type: 'string', default: '' }, cflags32: { type: 'string', default: '-m32' },
 } });
 
 const folder = mkdtempSync(join(tmpdir(), 'acrn-bench-'));
+// What was compiled before this run is none of its business.
+process.env.ACRN_JIT_KEEP = values.keep === 'off' ? 'off' : join(folder, 'jit');
 const table = new Table();
 const bench: Bench = {
   table,
@@ -78,6 +80,7 @@ try {
       }
     });
   }
+  table.note(values.keep === 'off' ? 'Each start is the first: compiled code is not kept.' : 'Compiled code is kept from turn to turn: the first ones find none.');
   table.note(`Cells are median [least-most] of ${values.runs} turns (${[...ONCE].join(', ')}: of one), ratios ours / theirs.`);
   for (const peer of columns) {
     const mean = table.computeMean(peer);

@@ -12,7 +12,7 @@ import { HostError } from '../lib/errors.ts';
 import { whenParentEnds } from '../host/parent.ts';
 import { Machine } from '../machine/machine.ts'; // not by index.ts: what is not loaded takes no time to start
 import { NUC_PCPUS, nucMemoryMiB } from '../machine/nuc_memory.ts';
-import { dataDir, runtimeDir } from '../machine/paths.ts';
+import { codeDir, dataDir, runtimeDir } from '../machine/paths.ts';
 
 const EXIT_FAILURE = 1;
 const KEEP_ALIVE_MS = 60_000;
@@ -47,7 +47,7 @@ function checkImages(options: AcrnDmOptions): void {
 
 /** How VMs of this program are run: the one place that knows the machine. */
 function createMachine({ jit }: AcrnDmOptions): Machine {
-  return new Machine({ memoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), jit, hasTerminal: true, log: print }, { changed: () => {}, stats: () => {} });
+  return new Machine({ memoryMiB: nucMemoryMiB(dataDir()), pcpus: NUC_PCPUS, runtimeDir: runtimeDir(), codeDir: codeDir(), jit, hasTerminal: true, log: print }, { changed: () => {}, stats: () => {} });
 }
 
 async function runVm(options: AcrnDmOptions): Promise<number> {

@@ -7,6 +7,7 @@
  * @spec   SDM vol. 3, 10.1.1 (state after RESET), appendix C (exit reasons)
  */
 import { readFile } from 'node:fs/promises';
+import { CORE_PLACES } from './artifact.ts';
 import { S } from './gen/state.ts';
 import { LockStep, type CheckExports } from './jit/check.ts';
 import { JitCompiler, type CompilerExports, type CompilerLink } from './jit/compiler.ts';
@@ -105,8 +106,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 export async function loadCoreModule(): Promise<WebAssembly.Module> {
   compiled ??= (async () => {
     prepareV8();
-    const places = [new URL('../../build/core.wasm', import.meta.url), new URL('core.wasm', import.meta.url)];
-    for (const place of places) {
+    for (const place of CORE_PLACES) {
       let bytes: Uint8Array<ArrayBuffer>;
       try {
         bytes = new Uint8Array(await readFile(place));
@@ -117,7 +117,7 @@ export async function loadCoreModule(): Promise<WebAssembly.Module> {
       // Not WebAssembly.compile(): Node does not wait for it, and a process with nothing else to do would end meanwhile.
       return new WebAssembly.Module(bytes);
     }
-    throw new Error(`core.wasm is missing at ${places[0].pathname}: build it with \`npm run build:core\``);
+    throw new Error(`core.wasm is missing at ${CORE_PLACES[0].pathname}: build it with \`npm run build:core\``);
   })();
   return compiled;
 }
@@ -173,7 +173,8 @@ export class Core {
         unwind,
         vmexit: (reason: number) => { this.#needReachOut(); return host.vmexit(reason); },
         timeNs: () => { this.#needReachOut(); return host.timeNs(); },
-        enter: options.jit === 'check' ? (fn: number, cpu: number, rip: bigint, entry: number) => this.lockStep!.enter(fn, cpu, rip, entry) : door, hot: (at: number, mode: number) => this.jit?.hot(at >>> 0, mode),
+        enter: options.jit === 'check' ? (fn: number, cpu: number, rip: bigint, entry: number) => this.lockStep!.enter(fn, cpu, rip, entry) : door, hot: (at: number, mode: number, rip: bigint) => this.jit?.hot(at >>> 0, mode, rip),
+        warm: (at: number, mode: number, rip: bigint) => this.jit?.warm(at >>> 0, mode, rip),
       },
     });
     this.#exports = instance.exports as unknown as CoreExports;

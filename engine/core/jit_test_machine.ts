@@ -4,6 +4,7 @@
  */
 import { Core, EXIT, createMemory, type JitMode } from './core.ts';
 import { S } from './gen/state.ts';
+import type { CompilerLink } from './jit/compiler.ts';
 import { layout } from './tables/layout.ts';
 
 export const RAM_BYTES = 8 << 20;
@@ -29,9 +30,10 @@ export class JitMachine {
   readonly ram: Buffer;
   readonly exits: number[] = [];
 
-  constructor(module: WebAssembly.Module, jit: JitMode, jitThreshold = 2, width: Width = '64') {
+  /** `link` gives the way to compiler threads for the machine's memory; without one it compiles on the spot. */
+  constructor(module: WebAssembly.Module, jit: JitMode, jitThreshold = 2, width: Width = '64', link?: (memory: WebAssembly.Memory) => CompilerLink) {
     const memory = createMemory(RAM_BYTES);
-    this.core = new Core(module, memory, 0, { vmexit: (reason) => { this.exits.push(reason); return 2; }, timeNs: () => 0 }, { jit, jitThreshold });
+    this.core = new Core(module, memory, 0, { vmexit: (reason) => { this.exits.push(reason); return 2; }, timeNs: () => 0 }, { jit, jitThreshold, compiler: link?.(memory) });
     this.ram = Buffer.from(memory.buffer, layout.RAM_BASE, RAM_BYTES);
     const { core, ram } = this;
     core.reset();

@@ -163,7 +163,7 @@ test('a page does not wait for what could not be compiled', async () => {
   };
   const first = asked();
   expect([...first.pages[0].leaders]).toContain(0);
-  compiler.postMessage({ requests: [first], module: undefined, regions: [], functions: [] } satisfies CompiledModule);
+  compiler.postMessage({ requests: [first], module: undefined, values: [], regions: [], functions: [] } satisfies CompiledModule);
   Atomics.add(ready, 0, 1);
   core.setU64(S.RIP, BigInt(LOOP + 0x100));
   expect([...asked().pages[0].leaders]).toEqual([0x100]);

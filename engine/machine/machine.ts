@@ -26,6 +26,8 @@ export interface MachineOptions {
   pcpus: number;
   /** How guest code is executed; undefined: as the environment says. */
   jit?: Jit;
+  /** Where compiled guest code is kept; undefined: nowhere. */
+  codeDir: string | undefined;
   runtimeDir: string;
   /** stdio is a terminal of this process; without it, a console on stdio is seen in the window alone. */
   hasTerminal: boolean;

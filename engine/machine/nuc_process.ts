@@ -8,6 +8,7 @@ import { type FromNuc, type NucCommandName, type NucReplies, nucRequests, type N
 import { optionsFromDefinition } from '../devicemodel/core/options.ts';
 import { HostError } from '../lib/errors.ts';
 import { Machine } from './machine.ts';
+import { codeDir } from './paths.ts';
 
 /** Electron's utility process has this in place of process.send. */
 interface ParentPort { on(event: 'message', listener: (event: { data: unknown }) => void): void; postMessage(message: unknown): void }
@@ -28,7 +29,7 @@ function theMachine(): Machine {
 
 const handlers: { [K in NucCommandName]: (request: NucRequest<K>) => Promise<NucReplies[K]> } = {
   'nuc.start': async (request) => {
-    machine = new Machine({ ...request, hasTerminal: false, log }, {
+    machine = new Machine({ ...request, codeDir: codeDir(), hasTerminal: false, log }, {
       changed: (vm) => send({ event: 'vm.changed', data: vm }),
       output: (name, consoleId, data) => send({ event: 'console.output', data: { name, consoleId, data } }),
       stats: (stats) => send({ event: 'vm.stats', data: stats }),

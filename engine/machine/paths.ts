@@ -25,6 +25,12 @@ export function cacheDir(): string {
   return process.env['ACRN_DESKTOP_CACHE'] ?? join(base('XDG_CACHE_HOME', '.cache', 'Library/Caches', 'LOCALAPPDATA'), NAME);
 }
 
+/** Where compiled guest code is kept from one start to the next, by the code that made it; ACRN_JIT_KEEP overrides: another folder, or `off`. */
+export function codeDir(): string | undefined {
+  const given = process.env['ACRN_JIT_KEEP'];
+  return given === 'off' ? undefined : (given || join(cacheDir(), 'jit'));
+}
+
 /** Running VMs, their PTY links and sockets; of this user alone. ACRN_DESKTOP_RUNTIME overrides. */
 export function runtimeDir(): string {
   const given = process.env['ACRN_DESKTOP_RUNTIME'];

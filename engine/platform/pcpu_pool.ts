@@ -96,12 +96,14 @@ export class PcpuPool {
   readonly #software: URL;
   readonly #log: (line: string) => void;
   readonly #threads: Array<PcpuThread | undefined>;
+  readonly #codeDir: string | undefined;
   #compiler: CompilerService | undefined;
 
-  constructor(board: Board, software: URL, log: (line: string) => void) {
+  constructor(board: Board, software: URL, log: (line: string) => void, codeDir: string | undefined) {
     this.#board = board;
     this.#software = software;
     this.#log = log;
+    this.#codeDir = codeDir;
     setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MIB}`);
     this.#threads = Array.from({ length: board.pcpuCount }, () => undefined);
   }
@@ -116,7 +118,7 @@ export class PcpuPool {
     const { parts, module: compiling } = this.#board;
     const module = await compiling;
     if (parts.jit === 'off') return { module, compiler: undefined };
-    this.#compiler ??= new CompilerService(module, parts.memory, this.#log);
+    this.#compiler ??= new CompilerService(module, parts.memory, this.#log, { keepIn: this.#codeDir });
     return { module, compiler: this.#compiler.connect() };
   }
 

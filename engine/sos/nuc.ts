@@ -18,6 +18,8 @@ export interface NucOptions {
   pcpus: number;
   /** How guest code is executed; undefined: as the environment says. */
   jit?: JitMode;
+  /** Folder of this user's for compiled guest code; undefined: none is kept. */
+  codeDir?: string | undefined;
   log(line: string): void;
 }
 
@@ -174,6 +176,6 @@ class AcrnNuc implements Nuc {
 /** Switches a NUC on. Throws HostError when this computer cannot. */
 export async function createNuc(options: NucOptions): Promise<Nuc> {
   const board = await createBoard(options);
-  const pool = new PcpuPool(board, new URL('../hypervisor/arch/x86/pcpu_main.ts', import.meta.url), options.log);
+  const pool = new PcpuPool(board, new URL('../hypervisor/arch/x86/pcpu_main.ts', import.meta.url), options.log, options.codeDir);
   return new AcrnNuc(board, pool, options);
 }

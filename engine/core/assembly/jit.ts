@@ -32,9 +32,13 @@ import { recallWalk, rememberWalk } from './walk_cache';
 @external('host', 'enter')
 declare function hostEnter(fn: u32, c: usize, rip: u64, entry: u32): void;
 
-/** The block at this wasm address has become worth compiling. */
+/** The block at this wasm address, `rip` in linear addresses, has become worth compiling. */
 @external('host', 'hot')
-declare function hostHot(at: usize, modeWord: u32): void;
+declare function hostHot(at: usize, modeWord: u32, rip: u64): void;
+
+/** The block runs again and again: if compiled code of it was kept, that should be fetched. */
+@external('host', 'warm')
+declare function hostWarm(at: usize, modeWord: u32, rip: u64): void;
 
 // Offsets in a pCPU block: engine/core/jit/layout.ts.
 const J_LEFT: usize = 0xf00;
@@ -59,6 +63,9 @@ export const JIT_STATE: u32 = 2;
 /** Executions of a block after which it is compiled, a power of two; 0: nothing is compiled. */
 export let jitThreshold: u32 = 0;
 export function setJitThreshold(executions: u32): void { jitThreshold = executions; }
+
+/** Executions of a block after which kept code is looked for. */
+const WARM: u32 = 8;
 
 /** Instructions that were left when INSTRUCTIONS was last exact. */
 let startLeft: i32 = 0;
@@ -113,11 +120,12 @@ export function enterCompiled(code: u32, rip: u64, left: i32): u32 {
 
 /** A block without compiled code is about to be interpreted. */
 // @ts-ignore: decorator
-@inline export function countBlock(block: usize, at: usize, modeWord: u32): void {
+@inline export function countBlock(block: usize, at: usize, modeWord: u32, rip: u64): void {
   const n = load<u32>(block, B_COUNT) + 1;
   store<u32>(block, n, B_COUNT);
   if (n == 1 && adoptEntry(block, at, modeWord)) return;
-  if ((n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
+  if (n == WARM) hostWarm(at, modeWord, rip);
+  if ((n & (jitThreshold - 1)) == 0) hostHot(at, modeWord, rip);
 }
 
 /** The block was decoded anew since it was compiled: that is its compiled code again, from the next time on. */
@@ -130,9 +138,9 @@ function adoptEntry(block: usize, at: usize, modeWord: u32): bool {
 }
 
 /** An instruction that continues on another page is about to be interpreted: no block of it is kept. */
-export function countCrossingBlock(at: usize, modeWord: u32): void {
+export function countCrossingBlock(at: usize, modeWord: u32, rip: u64): void {
   const n = countCrossing(at);
-  if (n != 0 && (n & (jitThreshold - 1)) == 0) hostHot(at, modeWord);
+  if (n != 0 && (n & (jitThreshold - 1)) == 0) hostHot(at, modeWord, rip);
 }
 
 // ---- called by compiled code
@@ -154,7 +162,7 @@ export function translateRead(gva: u64, size: u32, _tag: u64): usize { return tr
 export function translateWrite(gva: u64, size: u32, _tag: u64): usize { return translateQuietly(gva, size, ACCESS_WRITE); }
 
 /** wasm address of the code at a linear address; 0 when it cannot be fetched from without more ado. */
-function codeAt(target: u64): usize {
+export function codeAt(target: u64): usize {
   const e = entryOf(tlb, target);
   if (load<u64>(e, E_EXEC) == (target & ~0xfff)) return <usize>(<u32>target + load<u32>(e, E_ADDEND));
   return shadowing == SHADOW_OFF ? translateQuietly(target, 1, ACCESS_FETCH) : 0;
@@ -321,6 +329,13 @@ export function hotBlocks(page: usize, modeWord: u32, least: u32, out: usize): u
     n++;
   }
   return n;
+}
+
+/** A hash of a page's bytes. It says where kept code may be found, not that it is the page's. */
+export function pageHash(page: usize): u64 {
+  let h: u64 = 0x9e37_79b9_7f4a_7c15;
+  for (let at = page; at < page + 0x1000; at += 8) h = rotl<u64>(h ^ load<u64>(at), 29) * 0xbf58_476d_1ce4_e5b9;
+  return h ^ (h >> 32);
 }
 
 /** Decodes the instruction at `offset` of a page, as if a block began with the page: length, 0x100 ends, 0x200 too far. */

@@ -237,8 +237,8 @@ export function run(budget: u32): u32 {
         if (!interpret) code = compiledCode(block);
         interpret = false;
         if (code != 0) promoteEntry(block, at, modeWord, rip);
-        else if (block == scratch) countCrossingBlock(at, modeWord);
-        else countBlock(block, at, modeWord);
+        else if (block == scratch) countCrossingBlock(at, modeWord, rip);
+        else countBlock(block, at, modeWord, rip);
       }
     }
     if (code != 0) {

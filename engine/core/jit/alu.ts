@@ -134,7 +134,7 @@ function group(e: Emitter, i: Instruction, f: FlagState): void {
   }
   if (form === 1 || form === 2) { // register destination: r, r/m and AL/AX/EAX, imm
     const reg = form === 2 ? 0 : i.reg;
-    if (form === 2) e.immediate(i.imm, size);
+    if (form === 2) e.immediate(i, size);
     else e.rm(i, size);
     code.set(b);
     e.get(reg, size);
@@ -146,7 +146,7 @@ function group(e: Emitter, i: Instruction, f: FlagState): void {
   }
   const source = (): void => {
     if (form === 0) e.get(i.reg, size);
-    else e.immediate(i.imm, size);
+    else e.immediate(i, size);
     code.set(b);
   };
   if (kind === CMP) {
@@ -187,7 +187,7 @@ function test(e: Emitter, i: Instruction, f: FlagState): void {
     }
     e.get(i.reg, size);
   } else {
-    e.immediate(i.imm, size);
+    e.immediate(i, size);
   }
   code.op(size === 8 ? O.I64_AND : O.I32_AND);
   if (size === 4) code.op(O.I64_EXTEND_U); else e.wide(size);

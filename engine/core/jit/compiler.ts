@@ -12,15 +12,18 @@ import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { S } from '../gen/state.ts';
 import { ALL_FEATURES } from '../tables/features.ts';
 import { layout } from '../tables/layout.ts';
-import type { CompiledRegion, CompileRequest, DecoderExports } from './batch.ts';
-import { RecordPool, compileBatch } from './batch.ts';
+import type { CompiledRegion, CompileRequest, DecoderExports, KeptChoice, LoadRequest } from './batch.ts';
+import { Workspace, compileBatch } from './batch.ts';
 import type { CodePage } from './blocks.ts';
 import { ModuleCollector } from './collect.ts';
-import { J, MAX_FUNCTIONS, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
+import { J, MAX_FUNCTIONS, MAX_REGION_PAGES, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
+import { placeName } from './places.ts';
 import type { Members } from './regions.ts';
+import { isImage } from './relocation.ts';
 import { StepProfile } from './regions.ts';
+import { KeptIndex, hashPlace, imagePlace, isKeptAt, keptShape, type Kept, type KeptShape } from './store.ts';
 
 /** The exports of the core that the compiler uses, beside those that compiled code imports. */
 export interface CompilerExports extends CoreFunctions, DecoderExports {
@@ -32,21 +35,27 @@ export interface CompilerExports extends CoreFunctions, DecoderExports {
   currentCode(): number;
   pageBehind(page: number): number;
   markCode(page: number): number;
+  codeAt(linear: bigint): number;
 }
 
-/** The way to the compiler threads: requests go through a port, answers come back through it; `ready` counts them. */
+/** The way to the compiler threads: requests go through a port, answers come back through it; `ready` counts them. The compiler's first says what is kept. */
 export interface CompilerLink { readonly compiler: MessagePort; readonly optimiser: MessagePort; readonly ready: Int32Array }
+
+/** What of functions is kept, by keptKey() of their pages (store.ts). */
+export interface KeptList { readonly kept: ReadonlyMap<string, Kept> }
 
 /** Answer of a compiler thread to requests of a pCPU; without a module when there was nothing to compile in them. */
 export interface CompiledModule {
-  readonly requests: readonly CompileRequest[];
+  readonly requests: ReadonlyArray<CompileRequest | LoadRequest>;
   readonly module: WebAssembly.Module | undefined;
+  /** Of the module's globals (places.ts). */
+  readonly values: readonly number[];
   readonly regions: readonly CompiledRegion[];
   /** Function number in the module of each region. */
   readonly functions: readonly number[];
 }
 
-export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; optimised: number; flushes: number; refused: number }
+export interface JitStatistics { functions: number; instructions: number; requests: number; regions: number; optimised: number; flushes: number; refused: number; loaded: number }
 
 /** A function in the table. */
 interface InstalledRegion {
@@ -66,6 +75,10 @@ interface CompiledBlock { readonly region: InstalledRegion; readonly entry: numb
 interface PageState {
   readonly page: number;
   readonly mode: number;
+  /** Linear address at which it was hot last. */
+  linear: bigint;
+  /** What was kept of it has been asked for. */
+  fetched: boolean;
   generation: number;
   requests: number;
   /** Calls of hot() since the last request. */
@@ -87,6 +100,9 @@ interface PageState {
   joined: number;
 }
 
+/** Kept functions that are not the kernel's, after which it is taken for one that there was not before. */
+const STRANGE = 400;
+
 /** How much hotter a function with some blocks in baseline code must be than one that is all baseline code. */
 const GROWN_WEIGHT = 2;
 
@@ -98,7 +114,7 @@ export class JitCompiler {
     /** Compilations of one page, whatever its code, after which each takes twice as much heat as the one before. */
     compilations: 6,
     /** Of one function of several pages. */
-    region: { instructions: 3000, pages: 24, notes: 512 },
+    region: { instructions: 3000, pages: MAX_REGION_PAGES, notes: 512 },
     /** Slices in a function, for each of its instructions, below which it is not optimised. */
     slices: 0.1,
     /** Functions that are being optimised at once. */
@@ -108,7 +124,7 @@ export class JitCompiler {
     /** Samples after which all heat is halved. */
     cooling: 4096,
   };
-  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0 };
+  readonly statistics: JitStatistics = { functions: 0, instructions: 0, requests: 0, regions: 0, optimised: 0, flushes: 0, refused: 0, loaded: 0 };
   /** Functions in the table now. */
   get live(): number { return this.#nextFunction - 1 - this.#free.length; }
 
@@ -121,9 +137,16 @@ export class JitCompiler {
   readonly #pcpu: number;
   readonly #least: number;
   readonly #link: CompilerLink | undefined;
-  readonly #records: RecordPool;
-  readonly #scratch: number;
+  readonly #work: Workspace;
+  /** What there is of other programs' or other days' functions. */
+  #kept: KeptIndex | undefined;
+  /** How far the kernel is from where it was when functions of it were kept first; undefined: not known yet. */
+  #moved: number | undefined;
+  /** Pages of a kernel of which nothing was found. */
+  #strange = 0;
   readonly #pages = new Map<number, PageState>();
+  /** Generations of pages of which nothing is kept. */
+  readonly #unkept = new Map<number, number>();
   readonly #steps = new StepProfile();
   /** Functions with samples, to be optimised some time. */
   readonly #hot = new Set<InstalledRegion>();
@@ -150,26 +173,16 @@ export class JitCompiler {
     this.limits.region.notes = Math.max(4, threshold >> 1);
     this.#least = Math.max(1, threshold >> 4);
     this.#link = link;
-    this.#scratch = SCRATCH_RECORD + (pcpuId + 1) * SCRATCH_STRIDE;
     const share = (RECORDS_END - RECORDS_BASE) / 8;
-    this.#records = new RecordPool(memory.buffer, RECORDS_BASE + share * (4 + pcpuId), RECORDS_BASE + share * (5 + pcpuId));
+    this.#work = new Workspace(core, memory.buffer, SCRATCH_RECORD + (pcpuId + 1) * SCRATCH_STRIDE, RECORDS_BASE + share * (4 + pcpuId), RECORDS_BASE + share * (5 + pcpuId));
   }
 
   /** The block at a wasm address has run often enough, and again so often since it was last told. */
-  hot(at: number, mode: number): void {
+  hot(at: number, mode: number, rip: bigint): void {
     if (!isCompiled(mode) || at < layout.RAM_BASE) return;
-    const page = (at & ~0xfff) >>> 0;
-    const generation = this.#generationOf(page);
-    const key = page + (mode & 0xfff);
-    let state = this.#pages.get(key);
-    if (state === undefined) {
-      state = {
-        page, mode, generation, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), never: new Set(), joints: [], region: undefined, grown: false, joined: 0,
-      };
-      this.#pages.set(key, state);
-    }
-    if (state.generation !== generation) this.#renew(state, generation);
-    if (state.pending) return;
+    const state = this.#stateOf((at & ~0xfff) >>> 0, mode, rip);
+    if (this.#fetch(state) || state.pending) return;
+    const { generation } = state;
     const offset = at & 0xfff;
     if (state.never.has(offset)) return;
     const block = state.blocks.get(offset);
@@ -191,10 +204,106 @@ export class JitCompiler {
     this.#request([[state, 0]], false);
   }
 
+  /** The block at a wasm address runs again and again: what is kept of its page is fetched. */
+  warm(at: number, mode: number, rip: bigint): void {
+    if (this.#kept === undefined || this.#kept.isEmpty || !isCompiled(mode) || at < layout.RAM_BASE) return;
+    const page = (at & ~0xfff) >>> 0;
+    if (this.#unkept.get(page + (mode & 0xfff)) !== this.#generationOf(page)) this.#fetch(this.#stateOf(page, mode, rip));
+  }
+
+  /** State of a page as it is now, where it is executed at `rip`. */
+  #stateOf(page: number, mode: number, rip: bigint): PageState {
+    const generation = this.#generationOf(page);
+    const key = page + (mode & 0xfff);
+    let state = this.#pages.get(key);
+    if (state === undefined) {
+      state = {
+        page, mode, generation, linear: 0n, fetched: false, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), never: new Set(), joints: [], region: undefined, grown: false,
+        joined: 0,
+      };
+      this.#pages.set(key, state);
+    }
+    state.linear = BigInt.asUintN(64, rip) & ~0xfffn;
+    if (state.generation !== generation) this.#renew(state, generation);
+    return state;
+  }
+
+  /** Asks for what is kept of a page, once; true when it did. */
+  #fetch(state: PageState): boolean {
+    if (state.fetched || state.pending || this.#link === undefined || this.#kept === undefined || this.#kept.isEmpty) return false;
+    const { page, mode, generation, linear } = state;
+    const found = this.#find(this.#kept, state);
+    if (found.length === 0) {
+      state.fetched = true;
+      this.#unkept.set(page + (mode & 0xfff), generation);
+      return false;
+    }
+    const requests: LoadRequest[] = [];
+    for (const tier of ['optimised', 'baseline'] as const) {
+      const choices: KeptChoice[] = [];
+      for (const { kept, moved } of found) {
+        for (const name of kept[tier].toReversed()) {
+          const pages = this.#pagesOf(state, keptShape(name));
+          if (pages !== undefined) choices.push({ name, moved, pages });
+          else if (found.length === 1) return false; // until all of it is mapped
+        }
+      }
+      if (choices.length > 0) requests.push({ choices, linear, mode, features: this.#features, pages: [{ page, generation, distance: 0, leaders: new Uint16Array(0), behind: undefined, joints: [] }] });
+    }
+    if (requests.length === 0) return false;
+    state.fetched = state.pending = true;
+    for (const request of requests) {
+      if (request.choices.length === 1) this.#mark(request, request.choices[0], { fetched: true, pending: true });
+      this.#link.compiler.postMessage(request);
+    }
+    return true;
+  }
+
+  /** Other pages of a kept function need not be asked for, or need to be after all. */
+  #mark({ linear, mode }: LoadRequest, { pages }: KeptChoice, how: Pick<PageState, 'fetched' | 'pending'>): void {
+    for (const { page, distance } of pages) if (distance !== 0) Object.assign(this.#stateOf(page, mode, linear + BigInt(distance) * 4096n), how);
+  }
+
+  /** What may be kept of a page. */
+  #find(index: KeptIndex, { page, mode, linear }: PageState): Array<{ kept: Kept; moved: number | undefined }> {
+    if (!isKeptAt(linear)) return [];
+    if (!isImage(linear)) {
+      const kept = index.at(hashPlace(this.#core.pageHash(page)), mode, this.#features);
+      return kept === undefined ? [] : [{ kept, moved: undefined }];
+    }
+    if (this.#moved !== undefined) {
+      const kept = index.at(imagePlace(linear - BigInt(this.#moved)), mode, this.#features);
+      return kept === undefined ? [] : [{ kept, moved: this.#moved }];
+    }
+    const found = index.ofImage(linear, mode, this.#features);
+    // Nothing of what is kept is this kernel's.
+    if (found.length === 0 && ++this.#strange === STRANGE) this.#moved = 0;
+    return found;
+  }
+
+  /** The pages that a kept function needs, where they are now; undefined when one of them is not mapped. */
+  #pagesOf(state: PageState, shape: KeptShape): CodePage[] | undefined {
+    const pages: CodePage[] = [];
+    const known = (distance: number): { page: number; generation: number } | undefined => {
+      if (distance === 0) return { page: state.page, generation: state.generation };
+      const page = this.#core.codeAt(BigInt.asIntN(64, state.linear + BigInt(distance) * 4096n)) >>> 0;
+      if (page < layout.RAM_BASE) return undefined;
+      const generation = this.#generationOf(page);
+      return this.#core.markCode(page) === 0 ? undefined : { page, generation };
+    };
+    for (const { distance, behind } of shape) {
+      const own = known(distance);
+      const next = behind ? known(distance + 1) : undefined;
+      if (own === undefined || (behind && next === undefined)) return undefined;
+      pages.push({ page: own.page, generation: own.generation, distance, leaders: new Uint16Array(0), behind: next === undefined ? undefined : { ...next, offset: -1 }, joints: [] });
+    }
+    return pages;
+  }
+
   /** The page's code has changed: nothing of it is compiled any more. */
   #renew(state: PageState, generation: number): void {
     state.generation = generation;
-    state.pending = state.optimising = state.grown = false;
+    state.pending = state.optimising = state.grown = state.fetched = false;
     state.joints.length = 0;
     state.never.clear();
     for (const offset of state.blocks.keys()) this.#leave(state, offset);
@@ -239,7 +348,7 @@ export class JitCompiler {
       this.statistics.optimised += 1;
       this.#optimising += 1;
     }
-    const request: CompileRequest = { mode, features: this.#features, pages };
+    const request: CompileRequest = { linear: states[0][0].linear, moved: this.#moved, mode, features: this.#features, pages };
     if (this.#link === undefined) this.#compileNow(request);
     else (optimise ? this.#link.optimiser : this.#link.compiler).postMessage(request);
   }
@@ -258,7 +367,12 @@ export class JitCompiler {
     for (const port of [link.compiler, link.optimiser]) {
       for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
         this.#seen = (this.#seen + 1) | 0;
-        const answer = received.message as CompiledModule;
+        const answer = received.message as CompiledModule | KeptList;
+        if ('kept' in answer) {
+          this.#kept = new KeptIndex(answer.kept);
+          if (this.#kept.hasNoImage) this.#moved ??= 0;
+          continue;
+        }
         const optimised = port === link.optimiser;
         if (optimised) this.#optimising -= answer.requests.length;
         this.#install(answer, optimised);
@@ -362,16 +476,28 @@ export class JitCompiler {
   }
 
   #compileNow(request: CompileRequest): void {
-    const built = compileBatch([request], this.limits.optimiseAtOnce, this.#core, this.#view, this.#scratch, this.#records);
+    const built = compileBatch([request], this.limits.optimiseAtOnce, this.#work);
     if (built !== undefined) this.onModule?.(built.bytes);
     const module = built === undefined ? undefined : new WebAssembly.Module(built.bytes);
-    this.#install({ requests: [request], module, regions: built?.regions ?? [], functions: [0] }, false);
+    this.#install({ requests: [request], module, values: built?.values ?? [], regions: built?.regions ?? [], functions: [0] }, false);
   }
 
-  #install({ requests, module, regions, functions }: CompiledModule, optimised: boolean): void {
+  #install({ requests, module, values, regions, functions }: CompiledModule, optimised: boolean): void {
     // What a VM that was here before has asked for is void; anything else that came with it is asked for again.
     const current = requests.every(({ features }) => features === this.#features);
-    if (module !== undefined && current) this.#installModule(module, regions, functions);
+    for (const request of requests) {
+      if (!('choices' in request)) continue;
+      const { chosen } = request;
+      if (chosen === undefined) {
+        for (const choice of request.choices) this.#mark(request, choice, { fetched: false, pending: false });
+        if (isImage(request.linear) && this.#moved === undefined && ++this.#strange === STRANGE) this.#moved = 0;
+        continue;
+      }
+      this.statistics.loaded += 1;
+      this.#mark(request, chosen, { fetched: true, pending: false });
+      this.#moved ??= chosen.moved;
+    }
+    if (module !== undefined && current) this.#installModule(module, values, regions, functions);
     for (const { mode, pages } of requests) {
       for (const { page, generation, leaders } of pages) {
         const state = this.#pages.get(page + (mode & 0xfff));
@@ -383,7 +509,7 @@ export class JitCompiler {
     }
   }
 
-  #installModule(module: WebAssembly.Module, regions: readonly CompiledRegion[], functions: readonly number[]): void {
+  #installModule(module: WebAssembly.Module, values: readonly number[], regions: readonly CompiledRegion[], functions: readonly number[]): void {
     const adds = regions.reduce((sum, r) => sum + r.instructions, 0);
     if (this.live + 1 + regions.length > this.limits.functions || this.#instructions + adds > this.limits.instructions) this.flush();
     this.#instructions += adds;
@@ -391,6 +517,7 @@ export class JitCompiler {
       env: { memory: this.#memory, table: this.#table },
       core: this.#core as unknown as Record<string, CallableFunction>,
     });
+    values.forEach((value, n) => { (instance.exports[placeName(n)] as WebAssembly.Global).value = value; });
     regions.forEach(({ mode, pages, distances, instructions, optimised }, n) => {
       const fn = this.#free.pop() ?? this.#nextFunction++;
       this.#table.set(fn, instance.exports[exportName(functions[n])]);
@@ -457,6 +584,9 @@ export class JitCompiler {
     this.#free.length = 0;
     this.#instructions = 0;
     this.#pages.clear();
+    this.#unkept.clear();
+    this.#moved = this.#kept?.hasNoImage === true ? 0 : undefined;
+    this.#strange = 0;
     this.#steps.clear();
     this.#hot.clear();
     this.statistics.flushes += 1;

@@ -115,23 +115,16 @@ export class Emitter {
   /** Code of CPL 3. */
   readonly user: boolean;
   /** What is written is optimised code, not the baseline compiler's. */
-  get optimised(): boolean { return this.#newGlobal !== undefined; }
-  readonly #newGlobal: (() => number) | undefined;
-  readonly #pageGlobals = new Map<number, number>();
+  readonly optimised: boolean;
+  readonly #distance: () => number;
 
-  /** `newGlobal` makes a variable of the module, for optimised code. */
-  constructor(helpers: Helpers, mode: number, newGlobal?: () => number) {
+  /** `distance` gives the global with the distance that a kernel has moved (relocation.ts). */
+  constructor(helpers: Helpers, mode: number, optimised: boolean, distance: () => number) {
     this.helpers = helpers;
     this.long = (mode & MODE_LONG64) !== 0;
     this.user = (mode & MODE_USER) !== 0;
-    this.#newGlobal = newGlobal;
-  }
-
-  /** Global in which the function keeps where it knows a page to be mapped: linear address ^ J.PAGE_KEY. */
-  pageGlobal(page: number): number {
-    let global = this.#pageGlobals.get(page);
-    if (global === undefined) this.#pageGlobals.set(page, global = this.#newGlobal!());
-    return global;
+    this.optimised = optimised;
+    this.#distance = distance;
   }
 
   locals(): Array<readonly [number, number]> { return [[I32_LOCALS, I32], [I64_LOCALS, I64], ...this.#more.map((type) => [1, type] as const)]; }
@@ -280,9 +273,15 @@ export class Emitter {
     }
   }
 
-  /** Pushes an immediate in the form of `get`. */
-  immediate(value: bigint, size: number): void {
-    if (size === 8) this.code.i64(value);
+  /** Pushes a value that may move with a kernel's image (i64). */
+  #moving(value: bigint | number, moves: -1 | 0 | 1): void {
+    this.code.i64(value);
+    if (moves !== 0) this.code.getGlobal(this.#distance()).op(O.I64_EXTEND_S).op(moves === 1 ? O.I64_ADD : O.I64_SUB);
+  }
+
+  /** Pushes the instruction's immediate in the form of `get`. */
+  immediate({ imm: value, moves }: Instruction, size: number): void {
+    if (size === 8) this.#moving(value, moves.imm);
     else if (size === 4) this.code.i32(Number(BigInt.asIntN(32, value)));
     else if (size === 2) this.code.i32(Number(BigInt.asIntN(16, value)));
     else this.code.i32(Number(BigInt.asIntN(8, value)));
@@ -323,7 +322,7 @@ export class Emitter {
   }
 
   /** `displacement` leaves room for one (i32 or i64, WIDE bytes) instead of the instruction's own. */
-  #offset(i: Pick<Instruction, 'base' | 'index' | 'scale' | 'disp'>, narrow: boolean, displacement?: () => void): void {
+  #offset(i: Instruction, narrow: boolean, displacement?: () => void): void {
     const { code } = this;
     let pushed = false;
     const term = (push: () => void): void => {
@@ -349,7 +348,7 @@ export class Emitter {
       term(() => {
         if (displacement !== undefined) displacement();
         else if (narrow) code.i32(i.disp);
-        else code.i64(i.disp);
+        else this.#moving(i.disp, i.moves.disp);
       });
     }
   }
@@ -409,7 +408,7 @@ export class Emitter {
    * load or store that takes it.
    */
   access(i: Instruction, size: number, write: boolean): number {
-    const simple = i.base !== NO_REGISTER && i.segment < FS && i.address === (this.long ? 8 : 4) && (this.long || !write || i.segment !== CS);
+    const simple = i.base !== NO_REGISTER && i.moves.disp === 0 && i.segment < FS && i.address === (this.long ? 8 : 4) && (this.long || !write || i.segment !== CS);
     const found = simple ? this.#window(i, size, write) : undefined;
     if (found === undefined) {
       this.accessAt(i, size, write);

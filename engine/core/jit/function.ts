@@ -17,7 +17,6 @@
  */
 import { OP } from '../gen/ops.ts';
 import { S } from '../gen/state.ts';
-import { layout } from '../tables/layout.ts';
 import type { Block, CodePage, Loop } from './blocks.ts';
 import { findLoops, positionOf, predecessorsOf, targetOf } from './blocks.ts';
 import type { Helpers } from './emitter.ts';
@@ -28,6 +27,7 @@ import type { Instruction } from './instruction.ts';
 import { crossesPage } from './instruction.ts';
 import { EXIT_INTERPRET, EXIT_LOOKUP, EXIT_STATE, FN_BITS, J, JUMP_SLOTS } from './layout.ts';
 import { pop, push } from './move.ts';
+import type { PageGlobals } from './places.ts';
 import { isJcc, setsFlags } from './rows.ts';
 import { stackRunAt } from './stack_run.ts';
 import { accessFollows } from './window.ts';
@@ -47,6 +47,16 @@ export interface CompiledFunction {
   readonly entries: ReadonlyMap<number, number>;
 }
 
+/** Indices of globals with what the function has to know of this memory (places.ts). */
+export interface RegionPlaces {
+  /** The address of an instruction's record, for the interpreter's routine; undefined when there is no room for one. */
+  record(i: Instruction): number | undefined;
+  /** The n-th page, or the one that an instruction there continues in. */
+  page(page: number, behind: boolean): PageGlobals;
+  /** The distance that a kernel has moved. */
+  distance(): number;
+}
+
 /** What the blocks' code is made from. */
 interface Context {
   readonly mode: number;
@@ -54,17 +64,14 @@ interface Context {
   readonly byPosition: ReadonlyMap<number, Block>;
   readonly labels: Labels;
   readonly helpers: Helpers;
-  readonly record: (i: Instruction) => number;
+  readonly places: RegionPlaces;
   /** Of each block: the registers that all branches forward to it have in locals. */
   readonly arriving: number[];
 }
 
-/**
- * `newGlobal` makes a variable of the module, for optimised code.
- * `record` puts an instruction where the interpreter's routine finds it and returns its address, 0 when there is no room.
- */
-export function compileRegion(region: Region, helpers: Helpers, functionType: number, newGlobal: (() => number) | undefined, record: (i: Instruction) => number): CompiledFunction {
-  const e = new Emitter(helpers, region.mode, newGlobal);
+/** `optimised`: it is V8's optimising compiler that makes code of it. */
+export function compileRegion(region: Region, helpers: Helpers, functionType: number, optimised: boolean, places: RegionPlaces): CompiledFunction {
+  const e = new Emitter(helpers, region.mode, optimised, () => places.distance());
   const { blocks, pages } = region;
   const { code } = e;
   const outcome: number[] = new Array(blocks.length).fill(UNKNOWN);
@@ -74,7 +81,7 @@ export function compileRegion(region: Region, helpers: Helpers, functionType: nu
   const labels = new Labels(blocks);
   // What is dispatched to: entries, the instruction behind one that was executed by the interpreter's routine, and where a branch goes back to.
   const executed = new Set(blocks.filter((b) => b.ending === 'execute').map((b) => positionOf(pages, b.page, b.end)));
-  const context: Context = { mode: region.mode, pages, byPosition: new Map(blocks.map((b) => [b.position, b])), labels, helpers, record, arriving: blocks.map(() => -1) };
+  const context: Context = { mode: region.mode, pages, byPosition: new Map(blocks.map((b) => [b.position, b])), labels, helpers, places, arriving: blocks.map(() => -1) };
   code.depth = LABEL.EXECUTE + labels.outer;
   const dispatch = new Code();
   dispatch.depth = code.depth;
@@ -114,14 +121,17 @@ export function compileRegion(region: Region, helpers: Helpers, functionType: nu
   return { locals: e.locals(), code: assemble(e, dispatch, labels.outer, functionType), entries };
 }
 
+/** For code that nobody looks at. */
+const NOWHERE: RegionPlaces = { record: () => undefined, distance: () => 0, page: () => ({ at: 0, counted: 0, generation: 0, known: 0 }) };
+
 /** Guest registers that a loop writes, and those that it takes from before. Inside of it they are stored where it is left only. */
 function registersOf(blocks: readonly Block[], loop: Loop, context: Context): { written: number; needs: number } {
   let written = 0;
   let needs = 0;
   for (let k = loop.first; k <= loop.last; k += 1) {
-    const e = new Emitter(context.helpers, context.mode);
+    const e = new Emitter(context.helpers, context.mode, false, () => 0);
     e.code.depth = 0x10000; // nobody looks at this code
-    e.inBlock(0, () => { emitBlock(e, blocks[k], 0, { ...context, arriving: [...context.arriving], record: () => 0 }); });
+    e.inBlock(0, () => { emitBlock(e, blocks[k], 0, { ...context, arriving: [...context.arriving], places: NOWHERE }); });
     written |= e.written;
     needs |= e.needs;
   }
@@ -162,7 +172,7 @@ class Labels {
 }
 
 /** Emits a block's code; returns what is known about the flags behind it. */
-function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, labels, record, arriving }: Context): number {
+function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, labels, places, arriving }: Context): number {
   const { code } = e;
   const f: FlagState = { known: b.known, live: true };
   e.beginBlock(written);
@@ -203,7 +213,7 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
       code.set(L.TARGET).br(LABEL.CHAIN);
     } else {
       if (t.page !== b.page) {
-        crossTo(e, pages[t.page], pages[t.page].distance - pages[b.page].distance, offset, back);
+        crossTo(e, places.page(t.page, false), pages[t.page].distance - pages[b.page].distance, offset, back);
         if (inside) e.storePending();
         code.br(LABEL.CHAIN);
         code.end();
@@ -230,7 +240,7 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
     const row = b.rows[k];
     if (row === undefined || (row.reads === true && (row.rotates !== true || e.putOff?.all === true))) e.settleFlags();
     const { putOff } = e;
-    if (crossesPage(i)) needBehind(e, pages[b.page]);
+    if (crossesPage(i)) needBehind(e, places.page(b.page, true));
     if (row !== undefined) {
       row.emit(e, i, f);
       if (setsFlags(i, row) && e.putOff === putOff) e.putOff = undefined;
@@ -242,13 +252,13 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
       return f.known;
     }
     const next = i.ends ? undefined : blockAt(b.end);
-    const at = record(i);
-    if (at === 0) {
+    const at = places.record(i);
+    if (at === undefined) {
       e.miss();
       return UNKNOWN;
     }
     e.flush();
-    code.i32(at).set(L.RECORD).i32(next?.page === b.page ? next.index : -1).set(L.ENTRY).br(LABEL.EXECUTE);
+    code.getGlobal(at).set(L.RECORD).i32(next?.page === b.page ? next.index : -1).set(L.ENTRY).br(LABEL.EXECUTE);
     return UNKNOWN;
   }
   e.settleFlags();
@@ -261,7 +271,7 @@ function emitBlock(e: Emitter, b: Block, written: number, { pages, byPosition, l
  * Moves PAGE on to a page of the region, if it is mapped there and its code is what it was; otherwise, or at the end of
  * the slice when the branch goes `back`, what follows runs, up to an `end`, with TARGET set.
  */
-function crossTo(e: Emitter, to: CodePage, distance: number, offset: number, back: boolean): void {
+function crossTo(e: Emitter, to: PageGlobals, distance: number, offset: number, back: boolean): void {
   const { code } = e;
   code.get(L.PAGE).i64(offset).op(O.I64_ADD);
   e.wrap();
@@ -279,30 +289,29 @@ const THERE = L.W0;
  * Optimised code asks once whether it is mapped there, and again when PAGE_KEY has changed. Baseline code looks into the TLB each
  * time: for a call that may come in between it would put all registers away.
  */
-function isElsewhere(e: Emitter, { page, generation }: { readonly page: number; readonly generation: number }, distance: number): void {
+function isElsewhere(e: Emitter, { at, counted, generation, known }: PageGlobals, distance: number): void {
   const { code } = e;
   code.get(L.PAGE).i64(distance * 4096).op(O.I64_ADD);
   e.wrap();
   code.tee(THERE);
   if (e.optimised) {
-    const known = e.pageGlobal(page);
     code.get(L.CPU).memory(O.I64_LOAD, J.PAGE_KEY).op(O.I64_XOR).tee(L.W1).getGlobal(known).op(O.I64_NE).unlikely().if(I32);
-    code.get(THERE).i32(page | 0).call(e.helpers.isMapped).if(I32);
+    code.get(THERE).getGlobal(at).call(e.helpers.isMapped).if(I32);
     code.get(L.W1).setGlobal(known).i32(0).else().i32(1).end();
     code.else().i32(0).end();
-    code.i32(0).memory(O.I32_LOAD, generationOf(page)).i32(generation | 0).op(O.I32_NE).op(O.I32_OR);
+    code.getGlobal(counted).memory(O.I32_LOAD, 0).getGlobal(generation).op(O.I32_NE).op(O.I32_OR);
     return;
   }
   const tlb = L.T0;
   code.i64(7).op(O.I64_SHR_U).op(O.I32_WRAP).i32(0x7fe0).op(O.I32_AND).get(L.TLB).op(O.I32_ADD).tee(tlb);
   code.memory(O.I64_LOAD, TLB_EXEC).get(THERE).op(O.I64_XOR);
-  code.get(tlb).memory(O.I32_LOAD, TLB_ADDEND).get(THERE).op(O.I32_WRAP).op(O.I32_ADD).i32(page | 0).op(O.I32_XOR).op(O.I64_EXTEND_U).op(O.I64_OR);
-  code.i32(0).memory(O.I64_LOAD32_U, generationOf(page)).i64(generation).op(O.I64_XOR).op(O.I64_OR).i64(0).op(O.I64_NE);
+  code.get(tlb).memory(O.I32_LOAD, TLB_ADDEND).get(THERE).op(O.I32_WRAP).op(O.I32_ADD).getGlobal(at).op(O.I32_XOR).op(O.I64_EXTEND_U).op(O.I64_OR);
+  code.getGlobal(counted).memory(O.I64_LOAD32_U, 0).getGlobal(generation).op(O.I64_EXTEND_U).op(O.I64_XOR).op(O.I64_OR).i64(0).op(O.I64_NE);
 }
 
 /** The current instruction continues on the next page: it is executed here while that is what it was when it was decoded. */
-function needBehind(e: Emitter, { behind }: CodePage): void {
-  isElsewhere(e, behind!, 1);
+function needBehind(e: Emitter, behind: PageGlobals): void {
+  isElsewhere(e, behind, 1);
   e.missIf();
 }
 
@@ -403,9 +412,6 @@ function writeFlags(code: Code): void {
 }
 
 function exit(code: Code, kind: number): void { code.get(L.CPU).i32(kind).memory(O.I32_STORE, J.EXIT); }
-
-/** Where the generation of a page at a wasm address is counted. */
-const generationOf = (page: number): number => layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4;
 
 /** Puts the parts around the blocks' code. Whoever calls has seen that the generation of the entry's page is current. */
 function assemble(e: Emitter, blocks: Code, count: number, functionType: number): Code {

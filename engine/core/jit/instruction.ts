@@ -22,7 +22,13 @@ export interface Instruction {
   readonly vvvv: number;
   readonly ends: boolean;
   readonly bytes: Uint8Array;
+  /** How its displacement and its immediate change when a kernel is somewhere else (relocation.ts). */
+  readonly moves: Moves;
 }
+
+/** 1: by as much as the kernel; -1: by as much the other way; 0: not at all. */
+export interface Moves { readonly disp: -1 | 0 | 1; readonly imm: 0 | 1 }
+export const STAYS: Moves = { disp: 0, imm: 0 };
 
 export const MEM = 1;
 export const LOCK = 2;
@@ -47,7 +53,7 @@ export function readInstruction(view: DataView, at: number, ends: boolean): Inst
   return {
     op, length: bytes[2], reg: bytes[3], rm: bytes[4], base: bytes[5], index: bytes[6], scale: bytes[7],
     disp: copy.getInt32(8, true), segment: bytes[12], size: bytes[13], flags: bytes[14], address: bytes[15],
-    imm: copy.getBigInt64(16, true), small: copy.getInt32(16, true), offset: copy.getUint16(24, true), vvvv: bytes[28], ends: ends && !loadsDataSegment(op, bytes[3]), bytes,
+    imm: copy.getBigInt64(16, true), small: copy.getInt32(16, true), offset: copy.getUint16(24, true), vvvv: bytes[28], ends: ends && !loadsDataSegment(op, bytes[3]), bytes, moves: STAYS,
   };
 }
 

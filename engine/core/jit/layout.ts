@@ -72,6 +72,9 @@ export const EXIT_STATE = 2;
 /** Records of the instructions that compiled code leaves to the interpreter's routines. */
 export const RECORDS_BASE = 0x0a20_0000;
 export const RECORDS_END = 0x0c20_0000;
+/** Of each share of them, what the compiler's copies of code take: MAX_REGION_PAGES pages, and 16 bytes behind each. */
+export const CODE_COPIES = 0x2_0000;
+export const MAX_REGION_PAGES = 24;
 /** Where the compiler decodes; pCPUs that compile themselves do so this much further on each. */
 export const SCRATCH_RECORD = 0x0c20_0000;
 export const SCRATCH_STRIDE = 0x100;

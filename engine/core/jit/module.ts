@@ -5,6 +5,7 @@ import type { CompiledFunction, Region } from './function.ts';
 import { compileRegion } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { MEMORY_PAGES } from './layout.ts';
+import { ModulePlaces, type Place } from './places.ts';
 import { HINT_OPTIMISED } from './tiers.ts';
 import { Code, I32, I64, ModuleBuilder, O, V128 } from './wasm.ts';
 
@@ -16,7 +17,7 @@ const FLAG_PARAMS = [I32, I64, I64, I64, I32];
  * What V8 has to be told before the first module is compiled. Branch hints are read: rare paths then cost hot ones no registers. So are
  * compilation hints (tiers.ts).
  * And baseline code is made at once: of the core because what is made of it later might not count its executions (tiers.ts), of
- * compiled code on the compiler's thread, not by the pCPU that calls a function first. ModuleCollector needs the collector's function.
+ * compiled code on the compiler's thread, not by the pCPU that calls a function first. ModuleCollector needs the collector's function, native.ts V8's test functions.
  * All of it before the first thread is started: Node keeps compiled scripts by what flags V8 has, and a thread that finds none of its own
  * loads Node's compiler of TypeScript, 11 MiB.
  */
@@ -25,13 +26,14 @@ export function prepareV8(): void {
   setFlagsFromString('--experimental-wasm-branch-hinting');
   setFlagsFromString('--no-wasm-lazy-compilation');
   setFlagsFromString('--experimental-wasm-compilation-hints');
+  setFlagsFromString('--allow-natives-syntax');
 }
 
 /** Name under which a module exports the function of its n-th region. */
 export const exportName = (n: number): string => `r${n}`;
 
-/** A module's bytes, and where each of its functions may be entered. */
-export interface BuiltModule { readonly bytes: Uint8Array<ArrayBuffer>; readonly entries: ReadonlyArray<CompiledFunction['entries']> }
+/** A module's bytes, where each of its functions may be entered, and what its globals are to be set to. */
+export interface BuiltModule { readonly bytes: Uint8Array<ArrayBuffer>; readonly entries: ReadonlyArray<CompiledFunction['entries']>; readonly places: readonly Place[] }
 
 /** Compiles regions to one module; `optimise`: V8 makes optimised code at once (tiers.ts). `record` stores an instruction for the interpreter's routines. */
 export function buildModule(regions: readonly Region[], optimise: boolean, record: (i: Instruction) => number): BuiltModule {
@@ -57,12 +59,17 @@ export function buildModule(regions: readonly Region[], optimise: boolean, recor
     x87CompareMemory: m.import('x87CompareMemory', [I32, I64, I32, I64], [I32]),
   };
   const functionType = m.type(FUNCTION_PARAMS, []);
+  const places = new ModulePlaces(m, record);
   const entries = regions.map((region, n) => {
-    const compiled = compileRegion(region, helpers, functionType, optimise ? () => m.global64(-1) : undefined, record);
+    const compiled = compileRegion(region, helpers, functionType, optimise, {
+      record: (i) => places.record(i),
+      page: (page, behind) => places.page(n, page, behind),
+      distance: () => places.distance(),
+    });
     m.export(exportName(n), m.function(functionType, compiled.locals, compiled.code));
     return compiled.entries;
   });
-  return { bytes: m.build(MEMORY_PAGES, optimise ? HINT_OPTIMISED : undefined), entries };
+  return { bytes: m.build(MEMORY_PAGES, optimise ? HINT_OPTIMISED : undefined), entries, places: places.list };
 }
 
 /** The functions that a module takes from the core. */

@@ -12,7 +12,7 @@ import { L } from './emitter.ts';
 import type { FlagState } from './flags.ts';
 import { LAZY, lazy, pushCondition, setKnown } from './flags.ts';
 import type { Instruction } from './instruction.ts';
-import { LOCK, MEM } from './instruction.ts';
+import { LOCK, MEM, STAYS } from './instruction.ts';
 import { ATOMIC, O } from './wasm.ts';
 
 const RAX = 0; const RDX = 2; const RSP = 4; const RBP = 5;
@@ -284,7 +284,7 @@ export function push(e: Emitter, size: number, value: () => void): void {
 function pushOperand(e: Emitter, i: Instruction): void {
   const { size } = i;
   if (i.op === OP.PUSH_I) {
-    push(e, size, () => e.immediate(i.imm, size));
+    push(e, size, () => e.immediate(i, size));
   } else if (i.op === OP.PUSH_G) {
     push(e, size, () => e.get(i.reg, size));
   } else {
@@ -347,7 +347,7 @@ const word = (i: Instruction): boolean => i.size >= 4;
 
 /** MOV between the accumulator and an address in the instruction. */
 function moveAbsolute(e: Emitter, i: Instruction): void {
-  const operand = { ...i, disp: i.small };
+  const operand = { ...i, disp: i.small, moves: STAYS };
   if (i.op === OP.MOV_AO) {
     e.loadOperand(operand, i.size);
     e.put(RAX, i.size);
@@ -361,8 +361,8 @@ function moveAbsolute(e: Emitter, i: Instruction): void {
 export const MOVE_ROWS = new Map<number, Row>([
   [OP.MOV_EG, { emit: (e, i) => toRm(e, i, i.size, () => e.get(i.reg, i.size)) }],
   [OP.MOV_GE, { emit: load }],
-  [OP.MOV_GI, { emit: (e, i) => { if (i.size === 4) { e.code.i64(i.imm & 0xffff_ffffn); e.set64(i.reg); } else { e.immediate(i.imm, i.size); e.put(i.reg, i.size); } } }],
-  [OP.MOV_EI, { emit: (e, i) => toRm(e, i, i.size, () => e.immediate(i.imm, i.size)) }],
+  [OP.MOV_GI, { emit: (e, i) => { if (i.size === 4) { e.code.i64(i.imm & 0xffff_ffffn); e.set64(i.reg); } else { e.immediate(i, i.size); e.put(i.reg, i.size); } } }],
+  [OP.MOV_EI, { emit: (e, i) => toRm(e, i, i.size, () => e.immediate(i, i.size)) }],
   [OP.MOVSXD, { emit: (e, i) => { extended(e, i, i.size === 2 ? 2 : 4, true); putWide(e, i.reg, i.size, false); } }],
   [OP.MOVZX_B, { emit: (e, i) => { extended(e, i, 1, false); putWide(e, i.reg, i.size, true); } }],
   [OP.MOVZX_W, { emit: (e, i) => { extended(e, i, 2, false); putWide(e, i.reg, i.size, true); } }],

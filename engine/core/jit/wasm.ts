@@ -185,9 +185,8 @@ export class ModuleBuilder {
   readonly #types: FunctionType[] = [];
   readonly #imports: Array<{ name: string; type: number }> = [];
   readonly #bodies: Body[] = [];
-  readonly #exports: Array<{ name: string; index: number }> = [];
-  /** Initial values of the globals. */
-  readonly #globals: number[] = [];
+  readonly #exports: Array<{ name: string; kind: number; index: number }> = [];
+  readonly #globals: Array<{ type: number; initial: number }> = [];
 
   type(params: readonly number[], results: readonly number[]): number {
     const found = this.#types.findIndex((t) => t.params.join() === params.join() && t.results.join() === results.join());
@@ -200,8 +199,8 @@ export class ModuleBuilder {
     return this.#imports.push({ name, type: this.type(params, results) }) - 1;
   }
 
-  /** A new variable of 64 bits; its index. */
-  global64(initial: number): number { return this.#globals.push(initial) - 1; }
+  /** A new variable, I32 or I64; its index. */
+  global(type: number, initial = 0): number { return this.#globals.push({ type, initial }) - 1; }
 
   /** The index that the next function will have. */
   get nextFunction(): number { return this.#imports.length + this.#bodies.length; }
@@ -210,7 +209,8 @@ export class ModuleBuilder {
     return this.#imports.length + this.#bodies.push({ type, locals, code }) - 1;
   }
 
-  export(name: string, index: number): void { this.#exports.push({ name, index }); }
+  export(name: string, index: number): void { this.#exports.push({ name, kind: 0, index }); }
+  exportGlobal(name: string, index: number): void { this.#exports.push({ name, kind: 3, index }); }
 
   /** `hint`: what V8's section compilationHints says of each function, if there is to be one. */
   build(maximumPages: number, hint?: number): Uint8Array<ArrayBuffer> {
@@ -245,14 +245,14 @@ export class ModuleBuilder {
     });
     section(6, (s) => {
       s.unsigned(this.#globals.length);
-      for (const initial of this.#globals) {
-        s.u8(I64); s.u8(1);
-        s.append(new Code().i64(initial).op(O.END));
+      for (const { type, initial } of this.#globals) {
+        s.u8(type); s.u8(1);
+        s.append((type === I64 ? new Code().i64(initial) : new Code().i32(initial)).op(O.END));
       }
     });
     section(7, (s) => {
       s.unsigned(this.#exports.length);
-      for (const { name, index } of this.#exports) { s.name(name); s.u8(0); s.unsigned(index); }
+      for (const { name, kind, index } of this.#exports) { s.name(name); s.u8(kind); s.unsigned(index); }
     });
     const bodies = this.#bodies.map(({ locals, code }) => {
       const body = new Code();
