@@ -119,7 +119,7 @@ const MOST_FOR_PAGE = 3;
 const DIGEST_BYTES = 32;
 const digest = (payload: Uint8Array): Buffer => createHash('sha256').update(payload).digest();
 
-/** At most so much is kept, in so many files; then the oldest half goes. */
+/** At most so much is kept, in so many files; then the oldest half goes. Looked at whenever a sixteenth of it was written. */
 const LIMIT = { bytes: 256 << 20, files: 6_000 };
 
 /** Folders of other versions of this program that are left alone. */
@@ -136,12 +136,14 @@ function identity(): string {
 
 export class CodeStore {
   readonly #folder: string;
+  readonly #limit: typeof LIMIT;
   /** By keptKey. */
   readonly kept = new Map<string, Kept>();
-  #written = 0;
+  #written = { bytes: 0, files: 0 };
 
-  /** In a folder of this user's alone, which is made if need be. Throws what the file system throws. */
-  constructor(base: string) {
+  /** In a folder of this user's alone, which is made if need be. Throws what the file system throws, and an Error when others may write there. */
+  constructor(base: string, limit = LIMIT) {
+    this.#limit = limit;
     const own = identity();
     this.#folder = join(base, own);
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
@@ -183,8 +185,9 @@ export class CodeStore {
       else renameSync(temporary, join(this.#folder, name));
       addKept(this.kept, name);
     });
-    this.#written += payload.length;
-    if (this.#written > LIMIT.bytes / 16) this.makeRoom();
+    this.#written.bytes += payload.length;
+    this.#written.files += f.pages.length;
+    if (this.#written.bytes > this.#limit.bytes / 16 || this.#written.files > this.#limit.files / 16) this.#makeRoom();
   }
 
   /** Removes the files in whose place a function comes, for its n-th page. */
@@ -207,13 +210,13 @@ export class CodeStore {
   }
 
   /** Removes the oldest files when there are too many. */
-  makeRoom(): void {
-    this.#written = 0;
+  #makeRoom(): void {
+    this.#written = { bytes: 0, files: 0 };
     const files = readdirSync(this.#folder).flatMap((name) => {
       const stat = statSync(join(this.#folder, name), { throwIfNoEntry: false });
       return stat === undefined ? [] : [{ name, bytes: stat.size / stat.nlink, at: stat.mtimeMs }];
     });
-    if (files.length <= LIMIT.files && files.reduce((sum, f) => sum + f.bytes, 0) <= LIMIT.bytes) return;
+    if (files.length <= this.#limit.files && files.reduce((sum, f) => sum + f.bytes, 0) <= this.#limit.bytes) return;
     files.sort((a, b) => a.at - b.at);
     for (const { name } of files.slice(0, files.length >> 1)) rmSync(join(this.#folder, name), { force: true });
     this.kept.clear();

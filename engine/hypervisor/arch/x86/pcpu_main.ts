@@ -38,7 +38,7 @@ export const start: PcpuSoftware = (pcpu: Pcpu) => {
         } catch (error) {
           throw new Error(assigned().describe(error instanceof Error ? (error.stack ?? error.message) : String(error)));
         } finally {
-          if (core.lockStep !== undefined) pcpu.log(`pCPU${pcpu.pcpuId}: ${core.lockStep.summary()}`);
+          if (core.lockStep !== undefined) pcpu.log(`pCPU${pcpu.pcpuId}: ${core.lockStep.summary()}; functions kept by earlier starts: ${core.jit?.statistics.loaded}`);
         }
       case 'reset': assigned().reset(); return undefined;
       case 'destroy': vcpu = undefined; return undefined;
