@@ -39,9 +39,11 @@ export class Keeper {
   readonly #log: (line: string) => void;
   readonly #restMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #failed = false;
 
   /**
-   * `busy`: the thread has better things to do. `restMs`: how long an optimised function waits for another in its place. `written` is called when all is written; `log` is told of a folder that cannot be written to.
+   * `busy`: the thread has better things to do. `restMs`: how long an optimised function waits for another in its place. `written` is called
+   * when all is written; `log` is told of a folder that cannot be written to.
    */
   constructor(store: CodeStore, work: Workspace, busy: () => boolean, restMs: number, written: () => void, log: (line: string) => void) {
     this.store = store;
@@ -56,11 +58,11 @@ export class Keeper {
   keep(compiled: Compiled): void {
     const { request: { linear, moved, mode, features, pages }, region: { optimised } } = compiled;
     // Baseline code of several pages is on its way to optimised code, and each page has a file by itself.
-    if (!isKeptAt(linear) || (isImage(linear) && moved === undefined) || (!optimised && pages.length > 1)) return;
+    if (this.#failed || !isKeptAt(linear) || (isImage(linear) && moved === undefined) || (!optimised && pages.length > 1)) return;
     const key = (page: number, tier: boolean): string => `${page} ${mode} ${features} ${tier}`;
     for (const { page } of pages) {
       this.#waiting.delete(key(page, false));
-      this.#waiting.delete(key(page, true));
+      if (optimised) this.#waiting.delete(key(page, true));
     }
     this.#waiting.set(key(pages[0].page, optimised), { compiled, due: performance.now() + this.#restMs * (optimised ? 1 : BASELINE_RESTS) });
     this.#timer ??= setTimeout(() => this.#write(), this.#restMs).unref();
@@ -88,8 +90,9 @@ export class Keeper {
     try {
       this.#save(next[1].compiled);
     } catch (error) {
+      this.#failed = true;
       this.#waiting.clear();
-      this.#log(`compiled code cannot be kept: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log(`compiled code is kept no more: ${error instanceof Error ? error.message : String(error)}`);
     }
     return true;
   }

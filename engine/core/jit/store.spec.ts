@@ -71,11 +71,13 @@ describe('a store of compiled functions', () => {
     expect(optimised(store, hashPlace(0n))).toEqual([]);
   });
 
-  test('leaves two of other versions, and a name of no file', () => {
+  test('leaves two folders of other versions, and all that is not its own', () => {
     const base = folderFor();
-    for (const name of ['a', 'b', 'c', 'd']) mkdirSync(join(base, name));
+    for (const n of [1, 2, 3, 4]) mkdirSync(join(base, `${n}`.repeat(16)));
+    for (const name of ['photos', 'deadbeef', 'letters.txt']) mkdirSync(join(base, name));
     const store = new CodeStore(base);
-    expect(readdirSync(base)).toHaveLength(3);
+    expect(readdirSync(base)).toHaveLength(1 + 2 + 3);
+    expect(readdirSync(base)).toEqual(expect.arrayContaining(['photos', 'deadbeef', 'letters.txt']));
     expect(store.load('nothing')).toBeUndefined();
   });
 

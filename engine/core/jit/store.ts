@@ -122,8 +122,12 @@ const digest = (payload: Uint8Array): Buffer => createHash('sha256').update(payl
 /** At most so much is kept, in so many files; then the oldest half goes. Looked at whenever a sixteenth of it was written. */
 const LIMIT = { bytes: 256 << 20, files: 6_000 };
 
-/** Folders of other versions of this program that are left alone. */
+/** Folders of other versions of this program that are left. */
 const OTHERS = 2;
+const IDENTITY = /^[0-9a-f]{16}$/;
+
+/** Of a file that is being written, or was when its program was killed. */
+const TEMPORARY = 'new-';
 
 /** What compiled code depends on beside the guest's: V8 and the computer, the core, and all that makes code. */
 function identity(): string {
@@ -149,7 +153,7 @@ export class CodeStore {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     // It is executed: what others could write there is nobody's code.
     for (const place of [base, this.#folder]) if (process.platform !== 'win32' && (statSync(place).mode & 0o022) !== 0) throw new Error(`others than its owner may write to ${place}`);
-    const others = readdirSync(base).filter((name) => name !== own).map((name) => ({ name, at: statSync(join(base, name)).mtimeMs }));
+    const others = readdirSync(base).filter((name) => name !== own && IDENTITY.test(name)).map((name) => ({ name, at: statSync(join(base, name)).mtimeMs }));
     for (const { name } of others.sort((a, b) => b.at - a.at).slice(OTHERS)) rmSync(join(base, name), { recursive: true, force: true });
     for (const name of readdirSync(this.#folder)) addKept(this.kept, name);
   }
@@ -174,7 +178,7 @@ export class CodeStore {
   save(f: KeptFunction, places: readonly string[]): void {
     const payload = serialize(f);
     const check = digest(payload);
-    const temporary = join(this.#folder, `new-${process.pid}`);
+    const temporary = join(this.#folder, `${TEMPORARY}${process.pid}`);
     writeFileSync(temporary, Buffer.concat([check, payload]), { mode: 0o600 });
     f.pages.forEach(({ distance }, n) => {
       const key = keptKey(places[n], f.mode, f.features);
@@ -212,7 +216,7 @@ export class CodeStore {
   /** Removes the oldest files when there are too many. */
   #makeRoom(): void {
     this.#written = { bytes: 0, files: 0 };
-    const files = readdirSync(this.#folder).flatMap((name) => {
+    const files = readdirSync(this.#folder).filter((name) => NAME.test(name) || name.startsWith(TEMPORARY)).flatMap((name) => {
       const stat = statSync(join(this.#folder, name), { throwIfNoEntry: false });
       return stat === undefined ? [] : [{ name, bytes: stat.size / stat.nlink, at: stat.mtimeMs }];
     });
