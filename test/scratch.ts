@@ -7,7 +7,7 @@ export default function setup(): () => void {
   const before = process.env.TMPDIR;
   const scratch = mkdtempSync(join(tmpdir(), 'acrn-test-'));
   process.env.TMPDIR = scratch;
-  process.env.ACRN_JIT_KEEP = join(scratch, 'jit');
+  process.env.ACRN_JIT_KEEP ??= join(scratch, 'jit');
   return () => {
     rmSync(scratch, { recursive: true, force: true });
     if (before === undefined) delete process.env.TMPDIR;

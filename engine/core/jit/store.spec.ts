@@ -92,5 +92,6 @@ describe('a store of compiled functions', () => {
     writeFileSync(file, '');
     expect(existsSync(file)).toBe(true);
     expect(() => new CodeStore(join(file, 'in'))).toThrow(/ENOTDIR/);
+    if (process.platform === 'linux') expect(() => new CodeStore('/proc/none/in')).toThrow(/ENOENT.*'\/proc\/none'/);
   });
 });

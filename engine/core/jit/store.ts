@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { CORE_PLACES } from '../artifact.ts';
 import type { Place } from './places.ts';
@@ -138,6 +138,17 @@ function identity(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+/** Makes a folder and what leads there. Node's own way never ends where one that exists takes no folders and says that it does not exist, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (!existsSync(dirname(path))) makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!existsSync(path)) throw error; // another program was faster
+  }
+}
+
 export class CodeStore {
   readonly #folder: string;
   readonly #limit: typeof LIMIT;
@@ -150,7 +161,7 @@ export class CodeStore {
     this.#limit = limit;
     const own = identity();
     this.#folder = join(base, own);
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    makeFolder(this.#folder);
     // It is executed: what others could write there is nobody's code.
     for (const place of [base, this.#folder]) if (process.platform !== 'win32' && (statSync(place).mode & 0o022) !== 0) throw new Error(`others than its owner may write to ${place}`);
     const others = readdirSync(base).filter((name) => name !== own && IDENTITY.test(name)).map((name) => ({ name, at: statSync(join(base, name)).mtimeMs }));
