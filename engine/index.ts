@@ -11,6 +11,7 @@ export { askMonitor, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND, MNGR_EN
 export { cacheDir, dataDir, guestImages, runtimeDir } from './machine/paths.ts';
 export { defaultNucMemoryMiB, NUC_MEMORY_MAX_MIB, NUC_MEMORY_MIN_MIB, NUC_PCPUS, nucMemoryMiB } from './machine/nuc_memory.ts';
 export { DEFAULT_BOOTARGS, defaultDefinition, ensureSample, installGuest, makeDisk } from './machine/sample.ts';
+export { ALLOCATOR_ENVIRONMENT } from './cli/bin/node24.mjs';
 export { whenParentEnds } from './host/parent.ts';
 export { HostError } from './lib/errors.ts';
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { expect, test, vi } from 'vitest';
+import { ALLOCATOR_ENVIRONMENT } from '../engine/index.ts';
 import { forkSpawner, utilitySpawner } from './engine_host.ts';
 import type { NucChildHandlers } from './engine_host.ts';
 
@@ -44,7 +45,7 @@ test('the utility process is started as the service NUC with its output piped, a
   const calls: unknown[] = [];
   const seen = watch();
   const nuc = utilitySpawner({ fork: (...args) => { calls.push(args); return child; } }, new URL('file:///app/nuc.js'))(seen.handlers);
-  expect(calls).toEqual([['/app/nuc.js', [], { serviceName: 'NUC', stdio: 'pipe', env: { ...process.env, MALLOC_ARENA_MAX: '2' } }]]);
+  expect(calls).toEqual([['/app/nuc.js', [], { serviceName: 'NUC', stdio: 'pipe', env: { ...process.env, ...ALLOCATOR_ENVIRONMENT } }]]);
   nuc.post({ id: 1, command: 'vm.pause', request: { name: 'x' } });
   expect(child.posted.length).toBe(1);
   child.emit('message', { hello: 1 });

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
 import type { ToNuc } from '../engine/contract/nuc_protocol.ts';
+import { ALLOCATOR_ENVIRONMENT } from '../engine/index.ts';
 
 export interface NucChildHandlers {
   message(message: unknown): void;
@@ -26,11 +27,7 @@ export interface NucChild {
   kill(force: boolean): void;
 }
 
-/**
- * glibc gives threads that allocate at the same time heaps of their own and keeps what each once had: some 50 MiB with
- * four VMs, whose threads and V8's compile threads would each get one.
- */
-const environment = (): NodeJS.ProcessEnv => ({ MALLOC_ARENA_MAX: '2', ...process.env });
+const environment = (): NodeJS.ProcessEnv => ({ ...ALLOCATOR_ENVIRONMENT, ...process.env });
 
 export type NucSpawner = (handlers: NucChildHandlers) => NucChild;
 

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { definitionFromOptions, optionsToArguments, optionsFromDefinition, parseOptions } from '../devicemodel/core/options.ts';
 import type { VmDefinition } from '../contract/vm_definition.ts';
+import { ALLOCATOR_ENVIRONMENT } from './bin/node24.mjs';
 import { readLaunchScript } from './launch_script.ts';
 import {
   askMonitor, checkDefinition, dataDir, defaultDefinition, DM_QUERY, DM_RESET, DM_RESUME, DM_STOP, DM_SUSPEND,
@@ -95,6 +96,7 @@ async function start(name: string): Promise<number> {
   const log = openSync(logPath, 'w', 0o600);
   const child = spawn(process.execPath, [fileURLToPath(new URL('./acrn_dm.ts', import.meta.url)), ...optionsToArguments(optionsFromDefinition(definition))], {
     detached: true,
+    env: { ...ALLOCATOR_ENVIRONMENT, ...process.env },
     stdio: ['ignore', log, log],
   });
   const ended = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 1)));

@@ -15,10 +15,28 @@ export function compileCache() {
   return join(cache, 'compiled');
 }
 
-/** @param program URL of the .ts file; it sees the arguments, streams, signals and exit code of this process */
-export async function runInNode24(program) {
+/**
+ * For processes that run an engine, from their start on. glibc gives threads that allocate at the same time heaps of their own, and each keeps what it
+ * once had, the more so the larger the pieces were that it was given back: optimising one large function takes tens of MiB for a moment.
+ * With two heaps and a threshold of 1 MiB four VMs take 20 to 70 MiB less.
+ */
+export const ALLOCATOR_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '1048576' };
+
+/** Begins this process anew, with the same number, where its allocator would not be told otherwise. Not where a channel would be lost. */
+function tellAllocator(program) {
+  const told = Object.keys(ALLOCATOR_ENVIRONMENT).every((name) => name in process.env);
+  if (told || process.platform !== 'linux' || process.channel !== undefined || process.execve === undefined) return;
+  process.execve(process.execPath, [process.execPath, ...process.execArgv, fileURLToPath(program), ...process.argv.slice(2)], { ...ALLOCATOR_ENVIRONMENT, ...process.env });
+}
+
+/**
+ * @param program URL of the .ts file; it sees the arguments, streams, signals and exit code of this process
+ * @param runsEngine whether it runs an engine itself
+ */
+export async function runInNode24(program, runsEngine) {
   process.env.NODE_COMPILE_CACHE ??= compileCache(); // for this process's threads too
   if (Number(process.versions.node.split('.')[0]) >= 24) {
+    if (runsEngine) tellAllocator(program);
     module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
     await import(program.href);
     return;
@@ -28,7 +46,7 @@ export async function runInNode24(program) {
     console.error('ACRN Desktop runs on Node 24, which "npm ci" installs into node_modules: run "npm ci" first.');
     process.exit(1);
   }
-  const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] }); // the channel tells it of our end, however we end
+  const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { env: { ...ALLOCATOR_ENVIRONMENT, ...process.env }, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] }); // the channel tells it of our end, however we end
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   process.on('SIGINT', () => {}); // the terminal sends it to the child as well
   child.on('exit', (code, signal) => process.exit(signal ? 128 + 1 : (code ?? 1)));

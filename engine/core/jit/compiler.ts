@@ -79,6 +79,8 @@ interface PageState {
   linear: bigint;
   /** What was kept of it has been asked for. */
   fetched: boolean;
+  /** How often that was other code. */
+  misses: number;
   generation: number;
   requests: number;
   /** Calls of hot() since the last request. */
@@ -99,6 +101,9 @@ interface PageState {
   /** How often the page was asked for with others. */
   joined: number;
 }
+
+/** Kept functions of a page that were other code, after which no more are looked for until the page is hot. */
+const MOST_MISSES = 2;
 
 /** Kept functions that are not the kernel's, after which it is taken for one that there was not before. */
 const STRANGE = 400;
@@ -208,7 +213,10 @@ export class JitCompiler {
   warm(at: number, mode: number, rip: bigint): void {
     if (this.#kept === undefined || this.#kept.isEmpty || !isCompiled(mode) || at < layout.RAM_BASE) return;
     const page = (at & ~0xfff) >>> 0;
-    if (this.#unkept.get(page + (mode & 0xfff)) !== this.#generationOf(page)) this.#fetch(this.#stateOf(page, mode, rip));
+    if (this.#unkept.get(page + (mode & 0xfff)) === this.#generationOf(page)) return;
+    const state = this.#stateOf(page, mode, rip);
+    // A kernel that patches its code changes it again and again: what is hot is looked for all the same.
+    if (state.misses < MOST_MISSES) this.#fetch(state);
   }
 
   /** State of a page as it is now, where it is executed at `rip`. */
@@ -218,7 +226,7 @@ export class JitCompiler {
     let state = this.#pages.get(key);
     if (state === undefined) {
       state = {
-        page, mode, generation, linear: 0n, fetched: false, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), never: new Set(), joints: [], region: undefined, grown: false,
+        page, mode, generation, linear: 0n, fetched: false, misses: 0, requests: 0, heat: 0, pending: false, optimising: false, blocks: new Map(), never: new Set(), joints: [], region: undefined, grown: false,
         joined: 0,
       };
       this.#pages.set(key, state);
@@ -489,6 +497,7 @@ export class JitCompiler {
       if (!('choices' in request)) continue;
       const { chosen } = request;
       if (chosen === undefined) {
+        for (const { page } of request.pages) this.#stateOf(page, request.mode, request.linear).misses += 1;
         for (const choice of request.choices) this.#mark(request, choice, { fetched: false, pending: false });
         if (isImage(request.linear) && this.#moved === undefined && ++this.#strange === STRANGE) this.#moved = 0;
         continue;
