@@ -274,7 +274,7 @@ export class JitCompiler {
 
   /** What may be kept of a page. */
   #find(index: KeptIndex, { page, mode, linear }: PageState): Array<{ kept: Kept; moved: number | undefined }> {
-    if (!isKeptAt(linear)) return [];
+    if (!isKeptAt(linear, mode)) return [];
     if (!isImage(linear)) {
       const kept = index.at(hashPlace(this.#core.pageHash(page)), mode, this.#features);
       return kept === undefined ? [] : [{ kept, moved: undefined }];

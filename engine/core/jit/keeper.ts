@@ -26,6 +26,8 @@ export interface Loaded { readonly choice: KeptChoice; readonly module: WebAssem
 
 /** How many times as long as an optimised function a baseline one waits for another in its place: for its pages being optimised. */
 const BASELINE_RESTS = 5;
+/** Functions written in one rest at most: some in a second, so that a guest that does nothing is seen to take nothing. */
+const WRITES = 8;
 
 interface Waiting { readonly compiled: Compiled; readonly due: number }
 
@@ -58,7 +60,7 @@ export class Keeper {
   keep(compiled: Compiled): void {
     const { request: { linear, moved, mode, features, pages }, region: { optimised } } = compiled;
     // Baseline code of several pages is on its way to optimised code, and each page has a file by itself.
-    if (this.#failed || !isKeptAt(linear) || (isImage(linear) && moved === undefined) || (!optimised && pages.length > 1)) return;
+    if (this.#failed || !isKeptAt(linear, mode) || (isImage(linear) && moved === undefined) || (!optimised && pages.length > 1)) return;
     const key = (page: number, tier: boolean): string => `${page} ${mode} ${features} ${tier}`;
     for (const { page } of pages) {
       this.#waiting.delete(key(page, false));
@@ -79,7 +81,7 @@ export class Keeper {
     this.#timer = undefined;
     const goesOn = !this.#busy() && this.#writeNext(performance.now());
     if (this.#waiting.size === 0) this.#written();
-    else this.#timer = setTimeout(() => this.#write(), goesOn ? 0 : this.#restMs).unref();
+    else this.#timer = setTimeout(() => this.#write(), goesOn ? this.#restMs / WRITES : this.#restMs).unref();
   }
 
   /** Writes one that has waited until `now`; false when there is none. */

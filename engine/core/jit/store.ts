@@ -12,6 +12,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync,
 import { dirname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { CORE_PLACES } from '../artifact.ts';
+import { MODE_LONG64, MODE_USER } from './layout.ts';
 import type { Place } from './places.ts';
 import { isImage, isSameCode, type Site } from './relocation.ts';
 
@@ -59,8 +60,12 @@ export const imagePlace = (linear: bigint): string => `k${((linear >> 12n) & 0xf
 /** All of a file's name that tells for which page it is. */
 export const keptKey = (place: string, mode: number, features: bigint): string => `${place}-${(mode & 0xfff).toString(16)}-${features.toString(16)}`;
 
-/** Whether code at a linear address is kept: not that of a kernel's modules, which are anywhere and call the kernel at changing distances. */
-export const isKeptAt = (linear: bigint): boolean => linear < 1n << 63n || isImage(linear);
+/**
+ * Whether code at a linear address is kept: not that of a kernel's modules, which are anywhere and call the kernel at changing distances, nor 32-bit kernels,
+ * of which it is not known what moves.
+ */
+export const isKeptAt = (linear: bigint, mode: number): boolean =>
+  (mode & MODE_USER) !== 0 || ((mode & MODE_LONG64) !== 0 && (linear < 1n << 63n || isImage(linear)));
 
 const NAME = /^((?:[0-9a-f]{16}|k[0-9a-f]{5})-[0-9a-f]+-[0-9a-f]+)-(o|b)[0-9a-f]{8}((?:_-?\d+x?)+)$/;
 
