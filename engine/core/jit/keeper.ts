@@ -8,7 +8,7 @@ import { nativeCode, withNativeCode } from './native.ts';
 import { placeValues } from './places.ts';
 import { isImage, isSameCode } from './relocation.ts';
 import type { CodeStore, KeptFunction, KeptPage } from './store.ts';
-import { hashPlace, imagePlace, isKeptAt, movedBy } from './store.ts';
+import { hashPlace, imagePlace, isKeptAt, keptKey, movedBy } from './store.ts';
 import { compileBaseline } from './tiers.ts';
 
 /** A function that was compiled, the code that it was made of, and its module, where that has no other function. */
@@ -24,17 +24,18 @@ export interface Compiled {
 /** A function as it was found again. */
 export interface Loaded { readonly choice: KeptChoice; readonly module: WebAssembly.Module; readonly region: CompiledRegion; readonly values: readonly number[] }
 
-/** How many times as long as an optimised function a baseline one waits for another in its place: for its pages being optimised. */
-const BASELINE_RESTS = 5;
-/** Functions written in one rest at most: some in a second, so that a guest that does nothing is seen to take nothing. */
-const WRITES = 8;
+/** How many times as long as an optimised function a baseline one waits for another in its place: mostly for the thread's end. */
+const BASELINE_RESTS = 150;
+/** Functions written in one rest at most: two in a second, so that a guest that does nothing is seen to take nothing. */
+const WRITES = 4;
 
-interface Waiting { readonly compiled: Compiled; readonly due: number }
+/** `places`: how its pages are found. */
+interface Waiting { readonly compiled: Compiled; readonly places: readonly string[]; readonly due: number }
 
 export class Keeper {
   readonly store: CodeStore;
   readonly #work: Workspace;
-  /** By page, mode, features and tier. */
+  /** By what is in the file's name: VMs that run the same have it written once. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #busy: () => boolean;
   readonly #written: () => void;
@@ -61,12 +62,13 @@ export class Keeper {
     const { request: { linear, moved, mode, features, pages }, region: { optimised } } = compiled;
     // Baseline code of several pages is on its way to optimised code, and each page has a file by itself.
     if (this.#failed || !isKeptAt(linear, mode) || (isImage(linear) && moved === undefined) || (!optimised && pages.length > 1)) return;
-    const key = (page: number, tier: boolean): string => `${page} ${mode} ${features} ${tier}`;
-    for (const { page } of pages) {
-      this.#waiting.delete(key(page, false));
-      if (optimised) this.#waiting.delete(key(page, true));
+    const places = this.#placesOf(compiled);
+    const key = (place: string, tier: boolean): string => `${keptKey(place, mode, features)} ${tier}`;
+    for (const place of places) {
+      this.#waiting.delete(key(place, false));
+      if (optimised) this.#waiting.delete(key(place, true));
     }
-    this.#waiting.set(key(pages[0].page, optimised), { compiled, due: performance.now() + this.#restMs * (optimised ? 1 : BASELINE_RESTS) });
+    this.#waiting.set(key(places[0], optimised), { compiled, places, due: performance.now() + this.#restMs * (optimised ? 1 : BASELINE_RESTS) });
     this.#timer ??= setTimeout(() => this.#write(), this.#restMs).unref();
   }
 
@@ -90,7 +92,7 @@ export class Keeper {
     if (next === undefined) return false;
     this.#waiting.delete(next[0]);
     try {
-      this.#save(next[1].compiled);
+      this.#save(next[1]);
     } catch (error) {
       this.#failed = true;
       this.#waiting.clear();
@@ -99,7 +101,15 @@ export class Keeper {
     return true;
   }
 
-  #save({ request, region, source, built, module }: Compiled): void {
+  #placesOf({ request: { linear, moved }, region: { distances }, source }: Compiled): string[] {
+    this.#work.putBack(source);
+    return distances.map((distance, n) => {
+      const there = linear + BigInt(distance) * 4096n;
+      return isImage(there) ? imagePlace(there - BigInt(moved!)) : hashPlace(this.#work.core.pageHash(this.#work.copyOf(n)));
+    });
+  }
+
+  #save({ compiled: { request, region, source, built, module }, places }: Waiting): void {
     this.#work.putBack(source);
     const made = compileOne(request, source, built, this.#work);
     if (made === undefined) return;
@@ -111,12 +121,8 @@ export class Keeper {
       };
     });
     const { mode, features, optimised, instructions } = region;
-    const { linear, moved } = request;
-    const f: KeptFunction = { linear, mode, features, optimised, instructions, pages, places: made.module.places, wasm: made.module.bytes, native: module === undefined ? undefined : nativeCode(module) };
-    this.store.save(f, pages.map(({ distance }, n) => {
-      const there = linear + BigInt(distance) * 4096n;
-      return isImage(there) ? imagePlace(there - BigInt(moved!)) : hashPlace(this.#work.core.pageHash(this.#work.copyOf(n)));
-    }));
+    const f: KeptFunction = { linear: request.linear, mode, features, optimised, instructions, pages, places: made.module.places, wasm: made.module.bytes, native: module === undefined ? undefined : nativeCode(module) };
+    this.store.save(f, places);
   }
 
   /** The first of the kept functions that a pCPU asks for whose code is what the pages have. */
