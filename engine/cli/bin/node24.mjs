@@ -17,8 +17,8 @@ export function compileCache() {
 
 /**
  * For processes that run an engine, from their start on. glibc gives threads that allocate at the same time heaps of their own, and each keeps what it
- * once had, the more so the larger the pieces were that it was given back: optimising one large function takes tens of MiB for a moment.
- * With two heaps and a threshold of 1 MiB four VMs take 20 to 70 MiB less.
+ * once had: some 50 MiB with four VMs. And it keeps the more the larger the pieces were that it was given back: in an hour's load, steps of tens of
+ * MiB that optimising one large function had taken for a moment. With a threshold given it does not let that grow.
  */
 export const ALLOCATOR_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '1048576' };
 
