@@ -18,7 +18,7 @@ export function compileCache() {
 /**
  * For processes that run an engine, from their start on. glibc gives threads that allocate at the same time heaps of their own, and each keeps what it
  * once had: some 50 MiB with four VMs. And it keeps the more the larger the pieces were that it was given back: in an hour's load, steps of tens of
- * MiB that optimising one large function had taken for a moment. With a threshold given it does not let that grow.
+ * MiB that optimising one large function had probably taken for a moment. A threshold that is given stays what it is.
  */
 export const ALLOCATOR_ENVIRONMENT = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '1048576' };
 

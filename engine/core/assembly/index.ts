@@ -23,7 +23,7 @@ export { setTurns } from './turns';
 export { cryptoResult } from './execute/crypto';
 export { setShadowing, shadowCount, shadowsDiffer, unexpectedWrite } from './shadow';
 export {
-  alignmentCheck, arithmetic64, currentCode, decodeCrossingForJit, decodeForJit, executeRecord, findJump, forgetEntries, codeAt, hotBlocks, pageHash, installEntry, isMapped, lazyCondition, lazyStatus, markCode, recallWindow, removeEntry, rewindCompiled, sampleStep, setJitThreshold, translateRead, translateWrite,
+  alignmentCheck, arithmetic64, codeAt, currentCode, decodeCrossingForJit, decodeForJit, executeRecord, findJump, forgetEntries, hotBlocks, installEntry, isMapped, lazyCondition, lazyStatus, markCode, pageHash, recallWindow, removeEntry, rewindCompiled, sampleStep, setJitThreshold, translateRead, translateWrite,
 } from './jit';
 export { x87Compare, x87CompareMemory, x87Load, x87Operate, x87OperateMemory, x87Store } from './jit_x87';
 

@@ -6,7 +6,7 @@ import type { Block, CodePage } from './blocks.ts';
 import type { Region } from './function.ts';
 import type { Instruction } from './instruction.ts';
 import { readInstruction } from './instruction.ts';
-import { CODE_COPIES, MODE_LONG64, MODE_USER } from './layout.ts';
+import { CODE_COPIES, MAX_REGION_PAGES, MODE_LONG64, MODE_USER } from './layout.ts';
 import { buildModule } from './module.ts';
 import { placeValues, type Place } from './places.ts';
 import { isImage, movesOf, sitesOf, type Site } from './relocation.ts';
@@ -107,10 +107,10 @@ export class RecordPool {
   }
 }
 
-/** Where the bytes behind a page are copied to, behind the copies of the pages. */
-const BEHIND_COPIES = 0x1_8000;
-const BEHIND_BYTES = 16;
 const PAGE = 0x1000;
+/** Where the bytes behind a page are copied to, behind the copies of the pages. */
+const BEHIND_COPIES = MAX_REGION_PAGES * PAGE;
+const BEHIND_BYTES = 16;
 
 /** What a thread compiles with: the core's decoder, and places in the memory that are its own. */
 export class Workspace {

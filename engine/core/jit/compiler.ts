@@ -19,7 +19,7 @@ import { ModuleCollector } from './collect.ts';
 import { J, MAX_FUNCTIONS, MAX_REGION_PAGES, NOTES, RECORDS_BASE, RECORDS_END, SCRATCH_RECORD, SCRATCH_STRIDE, isCompiled } from './layout.ts';
 import type { CoreFunctions } from './module.ts';
 import { exportName } from './module.ts';
-import { placeName } from './places.ts';
+import { generationAt, placeName } from './places.ts';
 import type { Members } from './regions.ts';
 import { isImage } from './relocation.ts';
 import { StepProfile } from './regions.ts';
@@ -328,7 +328,7 @@ export class JitCompiler {
     return this.#core.markCode(behind) === 0 ? undefined : { page: behind, generation, offset: known & 0xfff };
   }
 
-  #generationOf(page: number): number { return this.#view.getUint32(layout.PAGE_GENERATION_BASE + ((page - layout.RAM_BASE) >>> 12) * 4, true); }
+  #generationOf(page: number): number { return this.#view.getUint32(generationAt(page), true); }
 
   /** Asks for one function of these pages, whose generation is current; each with its linear distance, in ascending order. */
   #request(states: ReadonlyArray<readonly [PageState, number]>, optimise: boolean): void {
