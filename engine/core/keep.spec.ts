@@ -221,22 +221,41 @@ describe('a kernel that was moved has its compiled code again', () => {
     expect(registers(m)).toEqual(expected(kernel(distance).data));
   });
 
-  test.each([
-    ['a factor', (at: bigint) => { const code = bytes('4d69ca00000000 48ffc7 ebf4'); code.writeInt32LE(Number(BigInt.asIntN(32, at)), 3); return code; }], // imul r9, r10, imm32; inc rdi; jmp
-    ['an address without ModRM', (at: bigint) => { const code = bytes('48a10000000000000000 48ffc7 ebf1'); code.writeBigInt64LE(BigInt.asIntN(64, at), 2); return code; }], // mov rax, [moffs64]; inc rdi; jmp
-  ])('but not with %s that has, which compiled code has as a constant', async (_, code) => {
-    const folder = folderFor();
-    const at = (distance: bigint) => (m: JitMachine): void => {
-      boot(distance)(m);
-      m.put(code(IMAGE + distance + 0x3000n), CODE);
-      m.setGpr(10, 3n);
-      m.ram.writeBigUInt64LE(0x5555n + distance, DATA);
+  /** Boots a kernel with other code, made from the address of its data. */
+  const bootWith = (code: (data: bigint) => Buffer, distance: bigint) => (m: JitMachine): void => {
+    boot(distance)(m);
+    m.put(code(IMAGE + distance + 0x3000n), CODE);
+    m.setGpr(10, 3n);
+    m.ram.writeBigUInt64LE(0x5555n + distance, DATA);
+  };
+
+  test('with the address of an instruction that the interpreter executes', async () => {
+    /** mov rax, [data], without ModRM; inc rdi; jmp to the first. */
+    const code = (data: bigint): Buffer => {
+      const all = bytes('48a10000000000000000 48ffc7 ebf1');
+      all.writeBigInt64LE(BigInt.asIntN(64, data), 2);
+      return all;
     };
-    await keep(folder, at(0n));
-    const { m, found } = await again(folder, at(0x20_0000n));
+    const folder = folderFor();
+    await keep(folder, bootWith(code, 0n));
+    const { m, found } = await again(folder, bootWith(code, 0x20_0000n));
+    expect(found).toBe(1);
+    expect(m.gpr(7)).toBeGreaterThan(1000n);
+    expect(m.gpr(0)).toBe(0x20_5555n);
+  });
+
+  test('but not where a factor has moved, which compiled code has as a constant', async () => {
+    /** imul r9, r10, data; inc rdi; jmp to the first. */
+    const code = (data: bigint): Buffer => {
+      const all = bytes('4d69ca00000000 48ffc7 ebf4');
+      all.writeInt32LE(Number(BigInt.asIntN(32, data)), 3);
+      return all;
+    };
+    const folder = folderFor();
+    await keep(folder, bootWith(code, 0n));
+    const { m, found } = await again(folder, bootWith(code, 0x20_0000n));
     expect(found).toBe(0);
-    if (_ === 'a factor') expect(m.gpr(9)).toBe(BigInt.asUintN(64, (IMAGE + 0x20_3000n) * 3n));
-    else expect(m.gpr(0)).toBe(0x5555n + 0x20_0000n);
+    expect(m.gpr(9)).toBe(BigInt.asUintN(64, (IMAGE + 0x20_3000n) * 3n));
   });
 
   test('but not where a value has not moved with it', async () => {

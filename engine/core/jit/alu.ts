@@ -692,6 +692,8 @@ export interface Row {
   readonly misses?: boolean;
   /** The block goes on behind it, although the interpreter ends its own there. */
   readonly goesOn?: boolean;
+  /** Its immediate is pushed by Emitter.immediate(), which lets it move with a kernel (relocation.ts); otherwise it is a constant of the code. */
+  readonly immediate?: boolean;
 }
 
 const word = (i: Instruction): boolean => i.size >= 4;
@@ -700,10 +702,10 @@ export const ALU_ROWS = new Map<number, Row>();
 for (let kind = ADD; kind <= CMP; kind += 1) {
   for (let form = 0; form < 4; form += 1) {
     const carries = kind === ADC || kind === SBB;
-    ALU_ROWS.set(OP.ADD_EG + kind * 4 + form, { emit: group, sets: true, reads: carries, lock: !carries });
+    ALU_ROWS.set(OP.ADD_EG + kind * 4 + form, { emit: group, sets: true, reads: carries, lock: !carries, immediate: true });
   }
 }
-for (const op of [OP.TEST_EG, OP.TEST_AI, OP.TEST_EI]) ALU_ROWS.set(op, { emit: test, sets: true });
+for (const op of [OP.TEST_EG, OP.TEST_AI, OP.TEST_EI]) ALU_ROWS.set(op, { emit: test, sets: true, immediate: true });
 for (const op of [OP.INC, OP.DEC, OP.INC_G, OP.DEC_G]) ALU_ROWS.set(op, { emit: increment, sets: true, reads: true, lock: true });
 ALU_ROWS.set(OP.NOT, { emit: not });
 ALU_ROWS.set(OP.NEG, { emit: negate, sets: true });

@@ -5,9 +5,8 @@
  *
  * @spec Linux, arch/x86/Makefile (-mcmodel=kernel) and Documentation/arch/x86/x86_64/mm.rst: the image is within the 1 GiB from __START_KERNEL_map
  */
-import { OP } from '../gen/ops.ts';
 import { BASE_RIP, STAYS, isMemory, type Instruction, type Moves } from './instruction.ts';
-import { isTransfer } from './rows.ts';
+import { isTransfer, rowOf } from './rows.ts';
 
 /** __START_KERNEL_map and the end of the image's part of the address space. */
 const IMAGE_BASE = 0xffff_ffff_8000_0000n;
@@ -18,8 +17,11 @@ const IMAGE_FIRST = IMAGE_BASE + 0x100_0000n;
 /** Whether code at a linear address is the image's of a kernel that may have moved. */
 export const isImage = (linear: bigint): boolean => linear >= IMAGE_FIRST && linear < IMAGE_END;
 
-/** Compiled code has these immediates as constants (a factor, an address, a jump's distance): they must be what they were. */
-const isConstant = (i: Instruction): boolean => i.op === OP.IMUL_GEI || i.op === OP.MOV_AO || i.op === OP.MOV_OA || isTransfer(i);
+/** Compiled code has the immediate as a constant (a factor, an address, a jump's distance): it must be what it was. Records are adjusted whatever it is. */
+function isConstant(i: Instruction): boolean {
+  const row = rowOf(i);
+  return row === undefined ? isTransfer(i) : row.immediate !== true;
+}
 
 /** What of an instruction moves with the image, when it is on the page at a linear address. */
 export function movesOf(i: Instruction, page: bigint): Moves {
