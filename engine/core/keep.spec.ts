@@ -211,7 +211,7 @@ describe('a kernel that was moved has its compiled code again', () => {
   const registers = (m: JitMachine): bigint[] => [0, 3, 1, 2, 6, 8].map((r) => m.gpr(r));
   const expected = (data: bigint): bigint[] => [data, 0x1111n, 0x2222n, 0x3333n, data + 16n, 0xffff_ffff_8000_0000n];
 
-  test.each([0n, 0x20_0000n, 0x3a0_0000n, 0x2d80_0000n, -0x20_0000n])('%x bytes from where it was', async (distance) => {
+  test.each([0n, 0x20_0000n, 0x3a0_0000n, 0x2d80_0000n, -0x20_0000n])('%s bytes from where it was', async (distance) => {
     const folder = folderFor();
     const first = await keep(folder, boot(0n));
     expect(registers(first)).toEqual(expected(kernel(0n).data));
